@@ -1,0 +1,47 @@
+# Every target makes or refreshes .venv first, so none needs another one to be run by hand.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+SHELL  := /bin/bash
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test lint format layer bench clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make or refresh .venv (editable install with everything that development needs)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "afterglow needs Python 3.10 or newer, this is " + sys.version.split()[0] + ": set PYTHON=/path/to/python3")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3 -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "setting up $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup ## Profile two functions with a bug and their repaired twins under RIE, and show the reports
+	@$(BIN)/python examples/demo.py
+
+test: setup ## Run the tests
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+lint: setup ## Check format, lint, types and the import contract
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+layer: setup ## Build dist/afterglow-layer-{x86_64,arm64}.zip
+	@$(BIN)/afterglow layer build
+
+bench: setup ## Measure the budgets (writes bench/RESULTS.md)
+	@$(BIN)/python -m bench
+
+clean: ## Remove .venv, dist and caches
+	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

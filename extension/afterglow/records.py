@@ -1,0 +1,252 @@
+"""The waist of the data flow: what the sandbox writes and everything else reads.
+
+In: what the extension saw. Out: one JSON object per line, ``{"afterglow": <kind>, "v": 1, …fields}``.
+A record is a NamedTuple of plain values; a field's annotation is its wire type, and ``None`` means
+"not known here", never zero. The writer is ``encode``; the reader is ``decode``, which refuses what it does
+not know with an error that names the field and what would have been right.
+
+Records carry no identity of their own: ``Environment`` comes first in every stream and applies to what follows.
+Every ``…_ms`` is a duration in milliseconds; ``at_ms`` is a point in time in Unix epoch milliseconds.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Union, get_args, get_type_hints
+
+SCHEMA_VERSION = 1
+
+SOURCES = ("platform", "hook", "observed")
+"""Where a figure comes from, best first: the Telemetry API, the hook in the runtime, /proc and our own clock."""
+
+OUTCOMES = ("open", "done", "resumed", "lost")
+WHATS = ("thread", "timer", "executor", "asyncio-task", "process")
+
+
+class Environment(NamedTuple):
+    """One execution environment (sandbox): the identity of every record that follows it."""
+
+    env_id: str
+    function: str
+    version: str
+    memory_mb: int | None
+    arch: str  # x86_64 or arm64
+    init_type: str  # on-demand, provisioned-concurrency, snap-start, lambda-managed-instances
+    runtime: str | None  # python3.11; None until a hook has said so
+    region: str | None
+    agent: str  # Afterglow's version
+    started_at_ms: int
+
+
+class Init(NamedTuple):
+    """The cold start, phase by phase. ``sources`` maps a field to where its figure comes from (SOURCES)."""
+
+    at_ms: int
+    init_ms: float | None  # extension's first instruction → handler imported
+    extension_ms: float | None  # extension's first instruction → register answered
+    runtime_boot_ms: float | None  # runtime process started → hook installed (10 ms clock ticks)
+    hook_ms: float | None  # the hook's own installation, a part of the line above and below
+    import_ms: float | None  # the handler's module, with everything that it imports
+    import_cpu_ms: float | None
+    error_type: str | None  # the import raised: the exception's class name
+    sources: dict[str, str]
+
+
+class Invocation(NamedTuple):
+    """One invocation. ``None`` wherever the source (hook, /proc) was not there to say."""
+
+    request_id: str
+    index: int  # 1 for the environment's first
+    at_ms: int
+    cold: bool
+    status: str  # ok, error, unfinished (the environment ended before the handler returned)
+    error_type: str | None
+    duration_ms: float | None  # handler entered → handler returned
+    cpu_user_ms: float | None  # of the runtime's process, same interval
+    cpu_system_ms: float | None
+    wait_ms: float | None  # duration − CPU, not below 0
+    rss_bytes: int | None  # the function's processes, at the return
+    peak_rss_bytes: int | None  # the function's processes, highest during this invocation
+    threads: int | None  # at the return
+    fds: int | None  # open file descriptors, highest sample
+    children: int | None  # living child processes at the return
+    tmp_bytes: int | None  # used in /tmp
+    frozen_before_ms: float | None  # how long the environment was frozen before this invocation
+    hook_ms: float | None  # what the hook itself took of this invocation
+    agent_cpu_ms: float | None  # what the extension burned from this INVOKE to the next event
+    sources: dict[str, str]
+
+
+class Finding(NamedTuple):
+    """One piece of work that went on after its handler had returned; sent again when its outcome changes.
+
+    ``changes`` names what this line adds to the counts (lingering, resumed, lost, ended), so that lines
+    add up whatever their order; the line with the highest ``revision`` is the finding as last known.
+    """
+
+    finding_id: str
+    revision: int
+    kind: str  # lingering
+    what: str  # WHATS
+    name: str  # the thread's name, the task's coroutine, the job's function, the program
+    file: str | None  # the call site in the user's code that started it
+    line: int | None
+    function: str | None
+    request_id: str | None  # who started it; None: started during Init
+    request_index: int | None
+    state: str  # what it was doing when the handler returned
+    outcome: str  # OUTCOMES
+    reason: str | None  # why it was lost: SHUTDOWN's reason, crash, cancelled…
+    resumed_in: str | None  # the first later request it went on in
+    resumed_index: int | None
+    frozen_ms: float | None  # how long it lay frozen in all
+    cpu_ms: float | None  # its CPU after the return
+    wall_ms: float | None  # return → its end (or the last look), less the frozen time
+    jobs: int  # 1, or the number of jobs in an executor from this call site
+    at_ms: int
+    changes: list[str]
+
+
+class Sample(NamedTuple):
+    """One look at the processes. Kept for the local report; not shipped by the embedded collector."""
+
+    at_ms: float
+    request_index: int | None  # None: between invocations
+    function_rss_bytes: int | None
+    function_cpu_ms: float | None  # since the process started
+    agent_rss_bytes: int | None
+    agent_cpu_ms: float | None
+    threads: int | None
+    children: int | None
+
+
+class Footprint(NamedTuple):
+    """Who owns the environment's memory, as PSS (shared pages split fairly): at least once per environment."""
+
+    at_ms: int
+    function_pss_bytes: int | None
+    agent_pss_bytes: int | None
+    others_pss_bytes: int | None  # other extensions
+    processes: int
+
+
+class Shutdown(NamedTuple):
+    """The end of the environment."""
+
+    at_ms: int
+    reason: str  # as Lambda or RIE gave it
+    left_running: int  # findings still open
+    took_ms: float  # SHUTDOWN received → everything printed
+
+
+class Overhead(NamedTuple):
+    """What Afterglow itself took since the last such record: deltas, so that they add up."""
+
+    at_ms: int
+    agent_cpu_ms: float
+    agent_rss_bytes: int | None
+    hook_ms: float
+    bytes_out: int
+
+
+class Loss(NamedTuple):
+    """The ledger for one kind of record or fact: seen = emitted + the sum of dropped. Deltas."""
+
+    at_ms: int
+    of: str
+    seen: int
+    emitted: int
+    dropped: dict[str, int]  # reason → count
+
+
+Record = Union[Environment, Init, Invocation, Finding, Sample, Footprint, Shutdown, Overhead, Loss]  # noqa: UP007 - get_args needs the runtime value on 3.10
+
+KINDS: dict[str, type[Record]] = {cls.__name__.lower(): cls for cls in get_args(Record)}
+
+
+class RecordError(ValueError):
+    """A line that is no record: says which field is wrong and what would be right."""
+
+
+def kind_of(record: Record) -> str:
+    """Return the record's kind as it stands on the wire: ``invocation``, ``finding``, …"""
+    return type(record).__name__.lower()
+
+
+def as_document(record: Record) -> dict[str, Any]:
+    """Return the record as the JSON object that goes on the wire."""
+    return {"afterglow": kind_of(record), "v": SCHEMA_VERSION, **record._asdict()}
+
+
+def encode(record: Record) -> str:
+    """Return one line of ASCII JSON without its newline."""
+    return json.dumps(as_document(record), separators=(",", ":"), allow_nan=False)
+
+
+def decode(line: str | bytes) -> Record:
+    """Return the record that one line holds; RecordError names the first thing that is wrong with it."""
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"not JSON: {error}") from None
+    return from_document(document)
+
+
+def from_document(document: object) -> Record:
+    """Return the record that a decoded JSON object stands for; strict about kind, version, fields and types."""
+    if not isinstance(document, dict):
+        raise RecordError(f"a record is a JSON object, not {_named(document)}")
+    kind = document.get("afterglow")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise RecordError(f'field "afterglow": {kind!r} is no kind of record; known: {", ".join(KINDS)}')
+    if document.get("v") != SCHEMA_VERSION:
+        raise RecordError(f'field "v": schema version {document.get("v")!r} is not {SCHEMA_VERSION}')
+    cls = KINDS[kind]
+    return cls(**_checked_fields(kind, _WIRE_TYPES[kind], document))
+
+
+def _checked_fields(kind: str, types: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(document.keys() - types.keys() - {"afterglow", "v"})
+    if unknown:
+        raise RecordError(f'{kind}: unknown field "{unknown[0]}"; known: {", ".join(types)}')
+    missing = [name for name in types if name not in document]
+    if missing:
+        raise RecordError(f'{kind}: field "{missing[0]}" is missing')
+    for name, wanted in types.items():
+        if not _fits(document[name], wanted):
+            raise RecordError(f'{kind}: field "{name}" must be {_spelled(wanted)}, not {_named(document[name])}')
+    return {name: document[name] for name in types}
+
+
+_FINITE_LIMIT = float("inf")
+
+
+def _fits(value: object, wanted: Any) -> bool:
+    options = get_args(wanted)
+    origin = getattr(wanted, "__origin__", None)
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, options[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(item, options[1]) for item in value.values())
+    if options:
+        return any(_fits(value, option) for option in options)
+    if wanted is float:  # JSON has one number type; NaN and infinities are not JSON
+        return type(value) in (int, float) and -_FINITE_LIMIT < value < _FINITE_LIMIT  # type: ignore[operator]  # narrowed by type() just before
+    return type(value) is wanted  # bool is no int here
+
+
+def _spelled(wanted: Any) -> str:
+    names = (getattr(option, "__name__", str(option)) for option in _flat(wanted))
+    return " or ".join("null" if name == "NoneType" else name for name in names)
+
+
+def _flat(wanted: Any) -> Iterable[Any]:
+    if getattr(wanted, "__origin__", None) in (list, dict) or not get_args(wanted):
+        return [wanted]
+    return list(get_args(wanted))
+
+
+def _named(value: object) -> str:
+    return "null" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
+
+
+_WIRE_TYPES: dict[str, dict[str, Any]] = {kind: get_type_hints(cls) for kind, cls in KINDS.items()}

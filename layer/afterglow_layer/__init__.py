@@ -1,0 +1,1 @@
+"""Builds the layer, and runs a function locally with it attached."""
