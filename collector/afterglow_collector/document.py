@@ -1,7 +1,7 @@
 """One run as one JSON document (docs/run-document.md).
 
 In: the records that the extension wrote, in order, and what the local run saw from outside. Out: plain dicts
-and lists, ready for ``json.dump``. Nothing is judged or rounded here; what is not known is ``None``, never zero.
+and lists, ready for ``json.dump``. Nothing is judged or rounded here; the unknown is ``None``, never zero.
 """
 
 from typing import Any, NamedTuple
@@ -18,40 +18,11 @@ from afterglow.records import (
     Sample,
     Shutdown,
 )
+from afterglow_collector.facts import Call, RunFacts
+
+__all__ = ["DOCUMENT_SCHEMA", "Call", "RunFacts", "build_document"]
 
 DOCUMENT_SCHEMA = 1
-
-
-class Call(NamedTuple):
-    """What the caller saw of one invocation."""
-
-    index: int  # type: ignore[assignment]  # 1 for the run's first; hides tuple.index, which nobody needs here
-    request_id: str | None
-    sent_at_ms: float
-    took_ms: float
-    http_status: int | None  # None: no answer came
-    outcome: str  # ok, error, timeout, crash, no-answer
-    error_type: str | None
-    answer: str  # at most its first 2000 characters
-    frozen_before_ms: float  # how long the sandbox was held frozen before this call
-
-
-class RunFacts(NamedTuple):
-    """What the local run knows without any record."""
-
-    handler: str
-    directory: str
-    python: str
-    memory_mb: int
-    timeout_s: float
-    loader: str  # how the hook came in: the .pth, or the exec wrapper
-    freezer: str  # cgroup v1, cgroup v2, SIGSTOP, none
-    rie: str
-    layer: str | None  # None: run without the layer, so there are no records
-    started_at_ms: float
-    calls: list[Call]
-    logs: list[str]
-    problem: str | None  # why the run could not do what was asked of it
 
 
 class _Placed(NamedTuple):
@@ -144,20 +115,19 @@ def _invocation(
 
 def _findings(placed: list[_Placed], invocations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the last revision of each finding, in the order in which they first appeared."""
-    last: dict[tuple[int | None, str], Finding] = {}
+    revisions: dict[tuple[int | None, str], list[Finding]] = {}
     for number, record in placed:
         if isinstance(record, Finding):
-            known = last.get((number, record.finding_id))
-            if known is None or record.revision >= known.revision:
-                last[number, record.finding_id] = record
+            revisions.setdefault((number, record.finding_id), []).append(record)
     numbers = {(i["environment"], i["request_id"]): i["invocation"] for i in invocations}
-    return [_finding(environment, record, numbers) for (environment, _), record in last.items()]
+    return [_finding(environment, known, numbers) for (environment, _), known in revisions.items()]
 
 
 def _finding(
-    environment: int | None, record: Finding, numbers: dict[tuple[int | None, str], int]
+    environment: int | None, revisions: list[Finding], numbers: dict[tuple[int | None, str], int]
 ) -> dict[str, Any]:
-    fields = record._asdict()
+    last = max(revisions, key=lambda finding: finding.revision)
+    fields = last._asdict()
     where = {name: fields.pop(name) for name in ("file", "line", "function")}
     del fields["changes"]  # they are for adding lines up; here is the sum
     return {
@@ -166,8 +136,9 @@ def _finding(
         "name": fields.pop("name"),
         "where": where,
         "environment": environment,
-        "invocation": numbers.get((environment, record.request_id or "")),
-        "resumed_invocation": numbers.get((environment, record.resumed_in or "")),
+        "invocation": numbers.get((environment, last.request_id or "")),
+        "resumed_invocation": numbers.get((environment, last.resumed_in or "")),
+        "ended": any("ended" in finding.changes for finding in revisions),
         **fields,
     }
 
