@@ -1,0 +1,75 @@
+"""What to do about a finding: a table, looked up by what it is, how it ended and what it was doing.
+
+In: a finding of the run document. Out: sentences, the repair first. docs/findings.md explains each at length.
+"""
+
+from typing import Any, NamedTuple
+
+REPAIRS: dict[str, str] = {
+    "thread": (
+        "Call join() on the thread before the handler returns. If the caller should not wait for it, "
+        "give the work to something that outlives the invocation: an SQS queue, or an asynchronous "
+        "invocation of another function (InvocationType='Event')."
+    ),
+    "timer": (
+        "A timer runs only while the environment is awake. Call cancel() on it before the handler returns, "
+        "or let a service keep the time: an SQS delay (DelaySeconds) or EventBridge Scheduler."
+    ),
+    "executor": (
+        "Take every result before the handler returns: keep the futures and call result() on each, or use "
+        "the executor as a context manager (with ThreadPoolExecutor() as pool:), which waits at its end."
+    ),
+    "asyncio-task": (
+        "Await the task before the handler returns: keep what create_task() gave you and await it, or start "
+        "it in an asyncio.TaskGroup (Python 3.11) or under asyncio.gather()."
+    ),
+    "process": (
+        "Wait for the child before the handler returns: wait() or communicate() on a Popen, join() on a "
+        "multiprocessing.Process; subprocess.run() does it for you."
+    ),
+}
+
+OTHER_REPAIR = "Wait for it before the handler returns, or give it to something that outlives the invocation."
+
+CONSEQUENCES: dict[str, str] = {
+    "done": "This time it ended before the freeze; the next freeze may come sooner and catch it half done.",
+    "resumed": (
+        "Until then its effects are missing; then they come late, in the logs, the time and the bill of "
+        "another request."
+    ),
+    "lost": "What it had left to do was not done, and nothing will try it again.",
+    "open": "Nothing guarantees that it will ever go on.",
+}
+
+
+class Hint(NamedTuple):
+    """One more sentence, given when the state at the return contains one of the words."""
+
+    words: tuple[str, ...]
+    sentence: str
+
+
+HINTS: list[Hint] = [
+    Hint(
+        ("socket", "recv", "connect", "send", "ssl", "select", "poll"),
+        "A connection held across a freeze is often closed by the other side: expect a reset or a timeout.",
+    ),
+    Hint(
+        ("sleep", "timer"),
+        "Clocks run on while the environment is frozen: what fell due meanwhile fires at the thaw.",
+    ),
+    Hint(
+        ("running", "cpu"),
+        "Once it goes on, it takes its CPU time from the request that happens to be there.",
+    ),
+]
+
+
+def advise(finding: dict[str, Any]) -> list[str]:
+    """Return what to do, then why it matters, then what its state adds: one sentence or two each."""
+    sentences = [REPAIRS.get(finding["what"], OTHER_REPAIR)]
+    if finding["outcome"] in CONSEQUENCES:
+        sentences.append(CONSEQUENCES[finding["outcome"]])
+    state = (finding["state"] or "").lower()
+    sentences.extend(next(([hint.sentence] for hint in HINTS if any(w in state for w in hint.words)), []))
+    return sentences

@@ -1,0 +1,121 @@
+"""The findings in the report: where, who, what it was doing, what became of it, what to do about it.
+
+In: the run document's findings. Out: rich renderables, one block per call site.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from afterglow_collector.advice import advise
+from afterglow_collector.quote import read_lines, shown_path
+from afterglow_collector.sites import by_site
+from afterglow_collector.words import counted, headline, in_ms, invocation, outcome, printable
+
+OUTCOMES_SHOWN = 5  # per call site; the rest is counted
+REQUEST_ID_SHOWN = 8  # characters, as in a short git hash
+
+
+def lingering_blocks(document: dict[str, Any], source_root: Path | None) -> list[RenderableType]:
+    """Return a block of lines for each call site that left work behind."""
+    blocks: list[RenderableType] = []
+    for nth, findings in enumerate(by_site(document["findings"]), start=1):
+        blocks += [Text(), *_block(nth, findings, source_root)]
+    return blocks
+
+
+def _block(nth: int, findings: list[dict[str, Any]], source_root: Path | None) -> list[RenderableType]:
+    first = findings[0]
+    title = Text(f"[{nth}] ", "yellow bold").append(headline(first), "bold")
+    if len(findings) > 1:
+        title.append(f", {len(findings)} times")
+    return [
+        title,
+        Padding(_site(first, source_root), (0, 0, 0, 4), expand=False),
+        *_quote(first, source_root),
+        Padding(_facts(findings), (0, 0, 0, 4), expand=False),
+    ]
+
+
+def _site(finding: dict[str, Any], source_root: Path | None) -> Text:
+    where = finding["where"]
+    if where["file"] is None:
+        return Text(f"{printable(finding['name'])}; no line of the function's own code started it")
+    site = Text(f"{printable(shown_path(where['file'], source_root))}:{where['line']}", "cyan")
+    if where["function"]:
+        site.append(f" in {printable(where['function'])}()", "default")
+    return site
+
+
+def _quote(finding: dict[str, Any], source_root: Path | None) -> list[RenderableType]:
+    where = finding["where"]
+    if where["file"] is None or where["line"] is None:
+        return []
+    lines = read_lines(where["file"], where["line"], source_root)
+    digits = len(str(lines[-1].number)) if lines else 0
+    quoted = []
+    for line in lines:
+        text = Text("    → " if line.is_site else "      ", "yellow bold", no_wrap=True, overflow="ellipsis")
+        text.append(f"{line.number:>{digits}} │ ", "dim not bold")
+        text.append(printable(line.text), "bold" if line.is_site else "dim not bold")
+        quoted.append(text)
+    return list(quoted)
+
+
+def _facts(findings: list[dict[str, Any]]) -> Table:
+    first = findings[0]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True, width=11)
+    table.add_column(overflow="fold")
+    table.add_row("Started by", ", ".join(dict.fromkeys(_starter(finding) for finding in findings)))
+    table.add_row("Was doing", Text(_doing(first)))
+    for label, words in zip(["Then", *[""] * OUTCOMES_SHOWN], _outcomes(findings), strict=False):
+        table.add_row(label, words)
+    table.add_row("Took", Text(_took(findings)))
+    for label, sentence in zip(["What to do", "", ""], advise(first), strict=False):
+        table.add_row(label, Text(sentence, "bold" if label else ""))
+    return table
+
+
+def _starter(finding: dict[str, Any]) -> str:
+    number, request_id = finding["invocation"], finding["request_id"]
+    if number is None or request_id is None:
+        return invocation(number, request_id)
+    return f"{invocation(number, request_id)} (request {printable(request_id)[:REQUEST_ID_SHOWN]})"
+
+
+def _doing(finding: dict[str, Any]) -> str:
+    jobs = f", {counted(finding['jobs'], 'job')}" if finding["what"] == "executor" else ""
+    return f"{printable(finding['state'])} (in {printable(finding['name'])}{jobs})"
+
+
+def _outcomes(findings: list[dict[str, Any]]) -> list[Text]:
+    if len(findings) == 1:
+        return [_outcome(findings[0])]
+    lines = []
+    for finding in findings[:OUTCOMES_SHOWN]:
+        number = finding["invocation"]
+        lines.append(Text(f"#{number}: " if number else "Init: ").append_text(_outcome(finding)))
+    if len(findings) > OUTCOMES_SHOWN:
+        lines.append(Text(f"and {len(findings) - OUTCOMES_SHOWN} more"))
+    return lines
+
+
+def _outcome(finding: dict[str, Any]) -> Text:
+    return Text(printable(outcome(finding)), "red" if finding["outcome"] == "lost" else "")
+
+
+def _took(findings: list[dict[str, Any]]) -> str:
+    return f"{_sum(findings, 'cpu_ms')} of CPU, {_sum(findings, 'wall_ms')} awake, after the return"
+
+
+def _sum(findings: list[dict[str, Any]], field: str) -> str:
+    """Return the sum over the findings; one unknown part makes it a lower bound, and all make it unknown."""
+    known = [finding[field] for finding in findings if finding[field] is not None]
+    if not known:
+        return in_ms(None)
+    return ("at least " if len(known) < len(findings) else "") + in_ms(sum(known))

@@ -1,0 +1,74 @@
+"""The terminal report of one run: what failed, what was left behind, when, and what it all took.
+
+In: the run document (docs/run-document.md), a rich console, and the folder that the function's code lies in.
+Out: text on the console, within its width, in plain ASCII where its encoding has nothing else.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.segment import Segment
+from rich.text import Text
+
+from afterglow_collector.bars import bars_of
+from afterglow_collector.chart import draw, legend
+from afterglow_collector.figures import cost_figures, invocation_figures, loss_figures, memory_figures
+from afterglow_collector.lingering import lingering_blocks
+from afterglow_collector.timeline import left_out, stretches_of
+from afterglow_collector.verdict import title_of, troubles_of, verdict_of
+
+MARGIN = 2
+ASCII = str.maketrans("█▒░▄▂━╌●✗▶·⋯─│→–…", "#=:__=-ox>.~-|>-~")  # noqa: RUF001 - glyph to look-alike
+
+
+class _Plain(NamedTuple):
+    """Whatever it holds, spelled with ASCII look-alikes."""
+
+    content: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+        for segment in console.render(self.content, options):
+            yield Segment(segment.text.translate(ASCII), segment.style, segment.control)
+
+
+def render(document: dict[str, Any], console: Console, source_root: Path | None) -> None:
+    """Print the report: what failed first, then what was left behind, then the pictures and the figures."""
+    plain = console.options.ascii_only
+    for part in _parts(document, console.width, source_root):
+        console.print(_Plain(part) if plain else part, highlight=False)
+
+
+def _parts(document: dict[str, Any], columns: int, source_root: Path | None) -> list[RenderableType]:
+    inner = columns - 2 * MARGIN
+    parts: list[RenderableType] = [
+        Text(),
+        title_of(document),
+        Text(),
+        *troubles_of(document),
+        verdict_of(document),
+    ]
+    parts += lingering_blocks(document, source_root)
+    for title, content in (
+        ("Timeline", _timeline(document, inner)),
+        ("Invocations", invocation_figures(document, inner) if document["invocations"] else []),
+        ("Memory", memory_figures(document, inner)),
+        ("What Afterglow took", cost_figures(document) if document["environments"] else []),
+        ("Lost on the way", loss_figures(document)),
+    ):
+        if content:
+            parts += [Text(), Rule(Text(title, "bold"), align="left", style="dim")]
+            parts += [Padding(line, (0, MARGIN), expand=False) for line in content]
+    return parts
+
+
+def _timeline(document: dict[str, Any], columns: int) -> list[RenderableType]:
+    bars, stretches = bars_of(document), stretches_of(document)
+    lines: list[RenderableType] = list(draw(bars, stretches, columns))
+    if lines:
+        lines += [Text(), legend(bars, stretches)]
+    missing = left_out(document)
+    return [*lines, Text(missing, "dim")] if missing else lines

@@ -1,0 +1,19 @@
+"""Findings by call site: the same line in ten invocations is one bug, not ten.
+
+In: the findings of a run document. Out: the same, grouped. Pure.
+"""
+
+from typing import Any
+
+
+def by_site(findings: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return the findings in groups of one kind and one call site, in order of first appearance.
+
+    Where no call site is known, the name stands in for it.
+    """
+    groups: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for finding in findings:
+        where = finding["where"]
+        site = (where["file"], where["line"]) if where["file"] else (finding["name"],)
+        groups.setdefault((finding["kind"], finding["what"], *site), []).append(finding)
+    return list(groups.values())

@@ -1,0 +1,98 @@
+"""Figures and findings in words: every figure with its unit, and a dash for what is not known.
+
+In: numbers and findings of the run document. Out: strings. Nothing here reads or prints.
+"""
+
+from typing import Any
+
+UNKNOWN = "–"  # noqa: RUF001 - the dash that tables use
+MB = 1024 * 1024  # Lambda's own megabyte
+
+HEADLINES = {
+    "thread": "A thread went on after its handler had returned",
+    "timer": "A timer was still set when its handler returned",
+    "executor": "A pool still had work when its handler returned",
+    "asyncio-task": "An asyncio task was unfinished when its handler returned",
+    "process": "A child process outlived its handler",
+}
+"""One sentence per ``what``; a kind that is newer than this table is named as it is."""
+
+
+def in_ms(value_ms: float | None) -> str:
+    """Return a duration in two or three figures: ``0.42 ms``, ``8.1 ms``, ``502 ms``, ``1.25 s``."""
+    if value_ms is None:
+        return UNKNOWN
+    if value_ms < 1:
+        return f"{value_ms:.2f} ms"
+    if value_ms < 9.95:
+        return f"{value_ms:.1f} ms"
+    if value_ms < 999.5:
+        return f"{value_ms:.0f} ms"
+    if value_ms < 99_950:
+        return f"{value_ms / 1000:.{2 if value_ms < 9995 else 1}f} s"
+    return f"{value_ms / 60_000:.0f} min"
+
+
+def in_mb(value_bytes: float | None) -> str:
+    """Return a size in Lambda's megabytes of 1024 * 1024 bytes: ``9.8 MB``, ``57 MB``."""
+    if value_bytes is None:
+        return UNKNOWN
+    value = value_bytes / MB
+    return f"{value:.1f} MB" if value < 9.95 else f"{value:.0f} MB"
+
+
+def in_bytes(value_bytes: int | None) -> str:
+    """Return a small size: ``812 B``, ``3.4 kB``."""
+    if value_bytes is None:
+        return UNKNOWN
+    return f"{value_bytes} B" if value_bytes < 1000 else f"{value_bytes / 1000:.1f} kB"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Return ``1 invocation`` or ``3 invocations``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def headline(finding: dict[str, Any]) -> str:
+    """Return what happened, in one sentence without its full stop."""
+    return HEADLINES.get(
+        finding["what"], f"Work of kind {finding['what']} went on after its handler had returned"
+    )
+
+
+def invocation(number: int | None, request_id: str | None) -> str:
+    """Return ``invocation #2``, or the request id where the number is not known."""
+    if number is not None:
+        return f"invocation #{number}"
+    return f"request {request_id}" if request_id else "Init"
+
+
+def outcome(finding: dict[str, Any]) -> str:
+    """Return how the work ended, in words: where it went on, how long it was frozen, what became of it."""
+    if finding["outcome"] == "done":
+        return "ended by itself before the environment was frozen"
+    parts = []
+    if finding["resumed_in"] is not None:
+        parts.append(
+            "went on in "
+            + invocation(finding["resumed_invocation"], finding["resumed_in"])
+            + _frozen(finding)
+        )
+    if finding["outcome"] == "lost":
+        parts.append(
+            f"lost at {finding['reason'] or 'the end of the environment'}{'' if parts else _frozen(finding)}"
+        )
+    elif finding["ended"]:
+        parts.append("ended there" if parts else "ended")
+    elif finding["outcome"] == "open":
+        parts.append("not seen to end")
+    return ", then ".join(parts) or "still going on when last seen"
+
+
+def _frozen(finding: dict[str, Any]) -> str:
+    return f" after lying frozen for {in_ms(finding['frozen_ms'])}" if finding["frozen_ms"] else ""
+
+
+def printable(text: str) -> str:
+    """Return the text with what a terminal would act on, such as escape codes, replaced by a blank."""
+    return "".join(character if character.isprintable() else " " for character in text)
