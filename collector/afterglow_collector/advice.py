@@ -51,22 +51,22 @@ class Hint(NamedTuple):
 
 HINTS: list[Hint] = [
     Hint(
-        ("socket", "recv", "connect", "send", "ssl", "select", "poll"),
+        ("i/o", "socket"),
         "A connection held across a freeze is often closed by the other side: expect a reset or a timeout.",
     ),
     Hint(
-        ("sleep", "timer"),
+        ("sleep",),
         "Clocks run on while the environment is frozen: what fell due meanwhile fires at the thaw.",
     ),
     Hint(
-        ("running", "cpu"),
+        ("running",),
         "Once it goes on, it takes its CPU time from the request that happens to be there.",
     ),
 ]
 
 
 def advise(finding: dict[str, Any]) -> list[str]:
-    """Return what to do, then why it matters, then what its state adds: one sentence or two each."""
+    """Return what to do, then why it matters, then what its state adds: a sentence or two each."""
     sentences = [REPAIRS.get(finding["what"], OTHER_REPAIR)]
     if finding["outcome"] in CONSEQUENCES:
         sentences.append(CONSEQUENCES[finding["outcome"]])

@@ -15,6 +15,7 @@ from afterglow_collector.words import in_ms
 LABEL_COLUMNS = 13
 FIGURE_COLUMNS = 8
 GUTTER = LABEL_COLUMNS + FIGURE_COLUMNS + 1
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 class Look(NamedTuple):
@@ -69,9 +70,8 @@ def legend(bars: list[Bar], stretches: list[Stretch]) -> Text:
     entries += [(look, fold) for fold, look in FOLDS.items() if fold in {s.fold for s in stretches}]
     text = Text()
     for look, words in entries:
-        text.append(look.glyph, look.style).append(
-            f"\N{NO-BREAK SPACE}{words.replace(' ', chr(160))}   ", "dim"
-        )
+        text.append(look.glyph, look.style)
+        text.append(f" {words}".replace(" ", NO_BREAK) + "   ", "dim")
     text.rstrip()
     return text
 

@@ -90,7 +90,7 @@ def _starter(finding: dict[str, Any]) -> str:
 
 def _doing(finding: dict[str, Any]) -> str:
     jobs = f", {counted(finding['jobs'], 'job')}" if finding["what"] == "executor" else ""
-    return f"{printable(finding['state'])} (in {printable(finding['name'])}{jobs})"
+    return f"{printable(finding['name'])}: {printable(finding['state'])}{jobs}"
 
 
 def _outcomes(findings: list[dict[str, Any]]) -> list[Text]:

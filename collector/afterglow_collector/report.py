@@ -22,7 +22,7 @@ from afterglow_collector.timeline import left_out, stretches_of
 from afterglow_collector.verdict import title_of, troubles_of, verdict_of
 
 MARGIN = 2
-ASCII = str.maketrans("█▒░▄▂━╌●✗▶·⋯─│→–…", "#=:__=-ox>.~-|>-~")  # noqa: RUF001 - glyph to look-alike
+ASCII = str.maketrans("█▒░▄▂━╌●✗▶·⋯─│→–…\u00a0", "#=:__=-ox>.~-|>-~ ")  # noqa: RUF001 - glyph to look-alike
 
 
 class _Plain(NamedTuple):
@@ -32,7 +32,8 @@ class _Plain(NamedTuple):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
         for segment in console.render(self.content, options):
-            yield Segment(segment.text.translate(ASCII), segment.style, segment.control)
+            text = segment.text.translate(ASCII).encode("ascii", "replace").decode()
+            yield Segment(text, segment.style, segment.control)
 
 
 def render(document: dict[str, Any], console: Console, source_root: Path | None) -> None:
