@@ -1,0 +1,125 @@
+"""Runs each example and its repaired twin through ``afterglow run``, and tells what arrived when.
+
+Exits with 1 if a bug goes unseen or a twin has a finding.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from endpoint import Arrival, Endpoint, serving
+from rich.console import Console
+from rich.text import Text
+
+HERE = Path(__file__).parent
+ORDERS = 3
+GAP_S = 0.5
+
+Document = dict[str, Any]
+
+
+class Example(NamedTuple):
+    """A folder with ``app.py`` (the bug) and ``fixed.py`` (its twin)."""
+
+    folder: str
+    story: str
+    event: dict[str, int]
+    noun: str  # what arrives at the endpoint
+
+
+EXAMPLES = [
+    Example(
+        "fire_and_forget",
+        "A handler tells the warehouse of each order in a thread, and returns without waiting for it.",
+        {},
+        "the call",
+    ),
+    Example(
+        "left_running_pool",
+        "A handler gives the four pages of an order to a thread pool, and says that they are archived.",
+        {"pages": 4},
+        "a page",
+    ),
+    Example(
+        "unawaited_task",
+        "A handler starts an asyncio task, and its event loop stops before the task is done.",
+        {},
+        "the call",
+    ),
+]
+
+
+def run(example: Example, module: str, endpoint: Endpoint) -> Document:
+    """Run one handler three times, a freeze between; the report goes to the terminal. Return the document."""
+    with tempfile.TemporaryDirectory(prefix="afterglow-demo-") as scratch:
+        out = Path(scratch) / "run.json"
+        command = [sys.executable, "-m", "afterglow_layer.cli", "run", f"{module}.handler"]
+        command += ["--dir", str(HERE / example.folder), "--gap", str(GAP_S), "--json", str(out)]
+        command += ["--env", f"WAREHOUSE_URL={endpoint.url}", "--env", f"ARCHIVE_URL={endpoint.url}"]
+        for order in range(1, ORDERS + 1):
+            command += ["--event", json.dumps({"order": order, **example.event})]
+        status = subprocess.run(command, check=False).returncode
+        if status:
+            sys.exit(f"afterglow run ended with status {status}")
+        return dict(json.loads(out.read_text()))
+
+
+def punch_lines(arrivals: list[Arrival], document: Document, noun: str) -> list[str]:
+    """Return which order's call arrived during which other order, and which orders' calls never arrived."""
+    lines = []
+    for arrival in arrivals:
+        during = _during(arrival.at_ms, document)
+        if during is None:
+            lines.append(f"order {arrival.order}: {noun} arrived after all orders were answered")
+        elif during != arrival.order:
+            lines.append(f"order {arrival.order}: {noun} arrived during order {during}")
+    sent = {arrival.order for arrival in arrivals}
+    lines += [f"order {order}: {noun} never arrived" for order in range(1, ORDERS + 1) if order not in sent]
+    return list(dict.fromkeys(lines)) or [f"all {ORDERS} orders: {noun} arrived during its own order"]
+
+
+def _during(at_ms: float, document: Document) -> int | None:
+    """Return the order whose turn it was: from its call to the next, as the environment is frozen between."""
+    begun = [i["invocation"] for i in document["invocations"] if i["caller"]["sent_at_ms"] <= at_ms]
+    last = document["invocations"][-1]
+    answered_ms = last["caller"]["sent_at_ms"] + last["caller"]["took_ms"]
+    return begun[-1] if begun and at_ms <= answered_ms else None
+
+
+def show(example: Example, console: Console) -> list[str]:
+    """Run bug and twin of one example; return what is wrong with what Afterglow said of them."""
+    wrong = []
+    for module, twin in (("app", False), ("fixed", True)):
+        console.rule(Text(f"examples/{example.folder}/{module}.py", "bold"), align="left")
+        console.print("The same, repaired: it waits before it returns." if twin else example.story)
+        with serving() as endpoint:
+            document = run(example, module, endpoint)
+        for line in punch_lines(endpoint.arrivals, document, example.noun):
+            console.print(Text(f"At the other end: {line}.", "bold" if not twin else ""))
+        console.print()
+        found = len(document["findings"])
+        if twin and found:
+            wrong.append(f"{example.folder}/fixed.py: {found} findings where nothing was left behind")
+        if not twin and not any(f["where"]["file"].endswith("app.py") for f in document["findings"]):
+            wrong.append(f"{example.folder}/app.py: the work left behind was not found")
+    return wrong
+
+
+def main() -> int:
+    """Show the examples that were asked for, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("example", nargs="*", choices=[[], *(e.folder for e in EXAMPLES)], default=[])
+    wanted = parser.parse_args().example
+    console = Console()
+    wrong = [w for e in EXAMPLES if not wanted or e.folder in wanted for w in show(e, console)]
+    for line in wrong:
+        console.print(Text(f"✗ {line}", "red bold"))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
