@@ -51,11 +51,19 @@ class Hint(NamedTuple):
 
 HINTS: list[Hint] = [
     Hint(
+        ("stopped loop",),
+        "A stopped loop moves nothing: the task goes on when a later invocation runs the loop, or never.",
+    ),
+    Hint(
+        ("running loop",),
+        "A loop in a thread of its own is frozen like everything else.",
+    ),
+    Hint(
         ("i/o", "socket"),
         "A connection held across a freeze is often closed by the other side: expect a reset or a timeout.",
     ),
     Hint(
-        ("sleep",),
+        ("sleep", "to pass"),
         "Clocks run on while the environment is frozen: what fell due meanwhile fires at the thaw.",
     ),
     Hint(

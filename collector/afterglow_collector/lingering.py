@@ -14,7 +14,7 @@ from rich.text import Text
 from afterglow_collector.advice import advise
 from afterglow_collector.quote import read_lines, shown_path
 from afterglow_collector.sites import by_site
-from afterglow_collector.words import counted, headline, in_ms, invocation, outcome, printable
+from afterglow_collector.words import headline, in_ms, invocation, outcome, printable
 
 OUTCOMES_SHOWN = 5  # per call site; the rest is counted
 REQUEST_ID_SHOWN = 8  # characters, as in a short git hash
@@ -89,8 +89,7 @@ def _starter(finding: dict[str, Any]) -> str:
 
 
 def _doing(finding: dict[str, Any]) -> str:
-    jobs = f", {counted(finding['jobs'], 'job')}" if finding["what"] == "executor" else ""
-    return f"{printable(finding['name'])}: {printable(finding['state'])}{jobs}"
+    return f"{printable(finding['name'])}: {printable(finding['state'])}"
 
 
 def _outcomes(findings: list[dict[str, Any]]) -> list[Text]:

@@ -17,6 +17,15 @@ HEADLINES = {
 }
 """One sentence per ``what``; a kind that is newer than this table is named as it is."""
 
+SHUTDOWNS = {
+    "spindown": "",  # the environment was idle for long enough
+    "sandboxterminated": "",  # RIE was told to stop
+    "timeout": ", after a timeout",
+    "failure": ", after a crash",
+    "releasefail": ", after a crash",  # RIE's word for it
+}
+"""Why an environment was shut down, in lower case, as it stands in a report."""
+
 
 def in_ms(value_ms: float | None) -> str:
     """Return a duration in two or three figures: ``0.42 ms``, ``8.1 ms``, ``502 ms``, ``1.25 s``."""
@@ -71,26 +80,31 @@ def outcome(finding: dict[str, Any]) -> str:
     """Return how the work ended, in words: where it went on, how long it was frozen, what became of it."""
     if finding["outcome"] == "done":
         return "ended by itself before the environment was frozen"
-    parts = []
-    if finding["resumed_in"] is not None:
-        parts.append(
-            "went on in "
-            + invocation(finding["resumed_invocation"], finding["resumed_in"])
-            + _frozen(finding)
-        )
-    if finding["outcome"] == "lost":
-        parts.append(
-            f"lost at {finding['reason'] or 'the end of the environment'}{'' if parts else _frozen(finding)}"
-        )
-    elif finding["ended"]:
-        parts.append("ended there" if parts else "ended")
-    elif finding["outcome"] == "open":
-        parts.append("not seen to end")
+    parts = _steps(finding)
+    if finding["frozen_ms"] and parts:
+        parts[0] += f" after lying frozen for {in_ms(finding['frozen_ms'])}"
     return ", then ".join(parts) or "still going on when last seen"
 
 
-def _frozen(finding: dict[str, Any]) -> str:
-    return f" after lying frozen for {in_ms(finding['frozen_ms'])}" if finding["frozen_ms"] else ""
+def _steps(finding: dict[str, Any]) -> list[str]:
+    steps = []
+    if finding["resumed_in"] is not None:
+        steps.append("went on in " + invocation(finding["resumed_invocation"], finding["resumed_in"]))
+    elif finding["outcome"] == "resumed":
+        steps.append("went on when SHUTDOWN thawed the environment")
+    if finding["outcome"] == "lost":
+        steps.append(_lost(finding["reason"] or "the end of the environment"))
+    elif finding["ended"]:
+        steps.append("ended there" if steps else "ended")
+    return steps
+
+
+def _lost(reason: str) -> str:
+    """Return what ended it; the extension names a SHUTDOWN as ``shutdown: timeout``."""
+    if reason.startswith("cancelled"):
+        return reason
+    what, _, why = reason.partition(": ")
+    return f"lost at {what.replace('shutdown', 'SHUTDOWN')}{SHUTDOWNS.get(why, f' ({why})') if why else ''}"
 
 
 def printable(text: str) -> str:
