@@ -198,8 +198,9 @@ def from_document(document: object) -> Record:
     kind = document.get("afterglow")
     if not isinstance(kind, str) or kind not in KINDS:
         raise RecordError(f'field "afterglow": {kind!r} is no kind of record; known: {", ".join(KINDS)}')
-    if document.get("v") != SCHEMA_VERSION:
-        raise RecordError(f'field "v": schema version {document.get("v")!r} is not {SCHEMA_VERSION}')
+    version = document.get("v")
+    if type(version) is not int or version != SCHEMA_VERSION:  # true == 1 == 1.0 in Python
+        raise RecordError(f'field "v": schema version {version!r} is not {SCHEMA_VERSION}')
     cls = KINDS[kind]
     return cls(**_checked_fields(kind, _WIRE_TYPES[kind], document))
 
@@ -213,7 +214,9 @@ def _checked_fields(kind: str, types: dict[str, Any], document: dict[str, Any]) 
         raise RecordError(f'{kind}: field "{missing[0]}" is missing')
     for name, wanted in types.items():
         if not _fits(document[name], wanted):
-            raise RecordError(f'{kind}: field "{name}" must be {_spelled(wanted)}, not {_named(document[name])}')
+            raise RecordError(
+                f'{kind}: field "{name}" must be {_spelled(wanted)}, not {_named(document[name])}'
+            )
     return {name: document[name] for name in types}
 
 

@@ -1,0 +1,100 @@
+"""The extension's first instructions: register, put ``/next`` on the wire, and only then import the rest.
+
+In: the environment that Lambda gives an extension. Out: a registered extension that runs ``afterglow.main``,
+or, when anything in that breaks, a bare loop that only calls ``/next``, so that the function never notices.
+Lambda starts the runtime only when all extensions have registered: until then each import is cold start.
+Only ``posix``, ``_socket``, ``time`` and ``sys`` are here for that reason.
+"""
+
+import posix
+import sys
+import time
+
+import _socket
+
+from afterglow.runtime_api import ApiError, RuntimeApi
+
+NAME = b"afterglow"  # must equal the file's name in /opt/extensions
+HOOK_BACKLOG = 64
+NICEST = 19
+
+
+class Handoff:
+    """What boot has in hand when it calls ``main``: the connection, the hook's listener, and its own clocks."""
+
+    __slots__ = ("api", "boot_cpu_ns", "identity", "listener", "registered_mono_ns", "started_mono_ns", "subscribed")
+
+    def __init__(self, api: RuntimeApi, listener: "_socket.socket | None") -> None:
+        self.api = api
+        self.listener = listener
+        self.started_mono_ns = 0
+        self.boot_cpu_ns = 0
+        self.registered_mono_ns = 0
+        self.identity = b"{}"
+        self.subscribed = True  # to INVOKE
+
+
+def say(text: str) -> None:
+    """One line on stderr, in one write, so that it cannot be torn apart by the function's own output."""
+    posix.write(2, f"afterglow: {text}\n".encode())
+
+
+def hook_address(runtime_api: str) -> bytes:
+    """Name of the abstract Unix socket that the hook sends to; per Runtime API, so environments don't mix."""
+    return b"\0afterglow/1/" + runtime_api.encode()
+
+
+def open_listener(runtime_api: str) -> "_socket.socket | None":
+    """Listen for the hook before the runtime exists. None: no Unix sockets here, or the name is taken."""
+    try:
+        # SEQPACKET keeps datagram boundaries; a plain datagram socket would hold 10 only
+        # (net.unix.max_dgram_qlen), and would not tell when the runtime's process dies.
+        listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_NONBLOCK)
+        listener.bind(hook_address(runtime_api))
+        listener.listen(HOOK_BACKLOG)
+    except OSError as error:
+        say(f"cannot listen for the hook ({error}): going on with what /proc shows")
+        return None
+    return listener
+
+
+def register(handoff: Handoff) -> None:
+    """Register for INVOKE and SHUTDOWN; for SHUTDOWN alone where INVOKE is refused (Managed Instances)."""
+    answer = handoff.api.register(NAME, b'["INVOKE","SHUTDOWN"]')
+    if answer.status == 403 and b"InvalidEventType" in answer.body:
+        handoff.subscribed = False
+        answer = handoff.api.register(NAME, b'["SHUTDOWN"]')
+    if answer.status != 200 or not handoff.api.extension_id:
+        raise ApiError(f"register was answered {answer.status}: {answer.body[:200]!r}")
+    handoff.identity = answer.body
+
+
+def bare_loop(api: RuntimeApi) -> None:
+    """Keep the environment alive without doing anything: the last resort that must always work."""
+    while True:
+        if not api.pending:
+            api.send_next()
+        if b'"SHUTDOWN"' in api.receive().body:
+            return
+
+
+def main() -> None:
+    """Run the extension until SHUTDOWN."""
+    started, cpu = time.monotonic_ns(), time.process_time_ns()
+    runtime_api = posix.environ.get(b"AWS_LAMBDA_RUNTIME_API", b"").decode()
+    if not runtime_api:
+        say("AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda, from /opt/extensions")
+        sys.exit(2)
+    handoff = Handoff(RuntimeApi(runtime_api), open_listener(runtime_api))
+    handoff.started_mono_ns, handoff.boot_cpu_ns = started, cpu
+    register(handoff)
+    handoff.registered_mono_ns = time.monotonic_ns()
+    handoff.api.send_next()
+    try:
+        posix.nice(NICEST)  # from here on the function goes first
+        from afterglow.main import run  # noqa: PLC0415 - after register, that is the point
+
+        run(handoff)
+    except Exception as error:  # noqa: BLE001 - the outer guard: log once, let the function live
+        say(f"{type(error).__name__}: {error}; profiling ends here, the function goes on undisturbed")
+        bare_loop(handoff.api)

@@ -1,0 +1,54 @@
+"""Frozen time: recognising it and subtracting it. In: clock readings. Out: windows; no I/O, no clocks.
+
+Lambda freezes the whole environment between invocations while CLOCK_MONOTONIC runs on. A process sees that
+as a wait that took longer than it asked for. A starved process sees the same, so the time that the kernel
+says we waited for a CPU (schedstat's run delay) comes off first.
+"""
+
+from typing import NamedTuple
+
+SLACK_NS = 15_000_000  # a timer on a busy machine is a few ms late; a freeze that short changes nothing
+KEPT_WINDOWS = 256
+
+
+class Window(NamedTuple):
+    """One freeze, on CLOCK_MONOTONIC. It began after ``from_ns`` and before ``latest_from_ns``."""
+
+    from_ns: int
+    latest_from_ns: int
+    to_ns: int
+
+
+def window_of(slept_ns: int, asked_ns: int | None, woke_ns: int, run_delay_ns: int) -> Window | None:
+    """Return the freeze that a poll from ``slept_ns`` to ``woke_ns`` with timeout ``asked_ns`` went through.
+
+    ``asked_ns`` None means that no timeout was set: then nothing tells a freeze from a wait.
+    """
+    if asked_ns is None:
+        return None
+    late_ns = woke_ns - slept_ns - asked_ns - run_delay_ns
+    if late_ns < SLACK_NS:
+        return None
+    return Window(slept_ns, slept_ns + asked_ns, woke_ns)
+
+
+class FrozenTime:
+    """All freezes of this environment: recent ones by window, older ones forgotten."""
+
+    __slots__ = ("windows",)
+
+    def __init__(self) -> None:
+        self.windows: list[Window] = []
+
+    def add(self, window: Window) -> None:
+        """Note one more freeze; windows come in order."""
+        self.windows.append(window)
+        del self.windows[:-KEPT_WINDOWS]
+
+    def between_ns(self, start_ns: int, end_ns: int) -> int:
+        """Return how much of the interval the environment lay frozen."""
+        return sum(max(0, min(end_ns, w.to_ns) - max(start_ns, w.from_ns)) for w in self.windows)
+
+    def first_thaw_after(self, at_ns: int) -> int | None:
+        """Return when the first freeze that began after ``at_ns`` ended."""
+        return next((w.to_ns for w in self.windows if w.latest_from_ns > at_ns), None)

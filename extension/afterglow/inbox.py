@@ -1,0 +1,89 @@
+"""The hook's messages. In: the listener that boot opened. Out: facts, and counts of what could not be one.
+
+Bounded: so many peers, so many messages at a time; the kernel bounds the rest, and the sender counts its drops.
+"""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from afterglow.facts import FactError, parse_fact
+
+MOST_PEERS = 64  # the runtime, and its forked workers under Managed Instances
+MOST_MESSAGES_AT_ONCE = 256
+LARGEST_MESSAGE_BYTES = 65_536
+
+
+class Inbox:
+    """Non-blocking reader of the listener and its peers, each known by its file descriptor."""
+
+    def __init__(self, listener: "socket.socket | None") -> None:
+        self.listener = listener
+        self.peers: dict[int, socket.socket] = {}
+        self.pids: dict[int, int] = {}
+        self.seen = 0
+        self.dropped: dict[str, int] = {}
+        self.hung_up: list[int] = []  # pids of runtime processes whose end of the socket has closed
+
+    def descriptors(self) -> list[int]:
+        """Return what to poll for input."""
+        return [*self.peers] + ([self.listener.fileno()] if self.listener is not None else [])
+
+    def accept(self) -> None:
+        """Take in new peers; the kernel says which process each one is."""
+        while self.listener is not None:
+            try:
+                peer, _ = self.listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._drop(f"accept: {error.strerror}")
+                return
+            if len(self.peers) >= MOST_PEERS:
+                peer.close()
+                self._drop("too-many-peers")
+                continue
+            peer.setblocking(False)
+            credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            self.peers[peer.fileno()] = peer
+            self.pids[peer.fileno()] = int.from_bytes(credentials[:4], "little")
+
+    def read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield (pid, fact) for everything that has arrived."""
+        self.accept()
+        for descriptor in list(self.peers):
+            for _ in range(MOST_MESSAGES_AT_ONCE):
+                message = self._receive(descriptor)
+                if not message:
+                    break
+                fact = self._parsed(message)
+                if fact is not None:
+                    yield self.pids[descriptor], fact
+
+    def _receive(self, descriptor: int) -> bytes | None:
+        try:
+            message = self.peers[descriptor].recv(LARGEST_MESSAGE_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:  # ECONNRESET: the process died with unread data
+            message = b""
+        if not message:
+            self.peers.pop(descriptor).close()
+            self.hung_up.append(self.pids[descriptor])
+        return message
+
+    def _parsed(self, message: bytes) -> dict[str, Any] | None:
+        self.seen += 1
+        try:
+            fact = parse_fact(message)
+        except FactError:
+            self._drop("malformed")
+            return None
+        lost = fact.get("dropped", 0)
+        if isinstance(lost, int) and lost > 0:
+            self.seen += lost
+            self._drop("hook-could-not-send", lost)
+        return fact
+
+    def _drop(self, reason: str, count: int = 1) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + count

@@ -1,0 +1,189 @@
+"""What becomes of work that went on after its handler had returned. In: the hook's facts. Out: findings.
+
+Pure: clocks and frozen time come in as arguments. A piece of work is found once, then its outcome follows:
+``done`` before the freeze, ``resumed`` in a later invocation, ``lost`` with the environment.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from afterglow.callsite import CallSite
+from afterglow.freeze import FrozenTime
+from afterglow.records import Finding
+
+FINISHING_NS = 2_000_000
+"""Work that is gone within 2 ms of the return, and with under 1 ms of CPU, was only on its way out."""
+FINISHING_CPU_NS = 1_000_000
+KEPT_BEGINNINGS = 256
+
+Key = tuple[int, int]  # (pid, the hook's id)
+
+
+class Beginning(NamedTuple):
+    """An invocation that began."""
+
+    at_ns: int
+    request_id: str
+    index: int
+
+
+class Piece:
+    """One piece of work, as far as it is known."""
+
+    __slots__ = ("cpu_ns", "ended_ns", "fact", "finding_id", "reason", "reported", "resumed", "revision", "site", "woke")
+
+    def __init__(self, finding_id: str, fact: dict[str, Any], site: CallSite | None) -> None:
+        self.finding_id = finding_id
+        self.fact = fact
+        self.site = site
+        self.cpu_ns: int | None = None
+        self.ended_ns: int | None = None
+        self.reason: str | None = None  # why it was lost
+        self.woke = False  # it was seen to go on in a later invocation
+        self.resumed: Beginning | None = None
+        self.reported: set[str] = set()  # what has been counted already
+        self.revision = 0
+
+
+class Lingering:
+    """All open pieces of work of this environment."""
+
+    def __init__(
+        self, prefix: str, frozen: FrozenTime, choose: Callable[[list[list[object]]], CallSite | None]
+    ) -> None:
+        self.prefix = prefix
+        self.frozen = frozen
+        self.choose = choose
+        self.pieces: dict[Key, Piece] = {}
+        self.beginnings: list[Beginning] = []
+        self.found = 0
+
+    def began(self, request_id: str, index: int, at_ns: int) -> None:
+        """Note that an invocation began; INVOKE and the hook both say so, the first one counts."""
+        if not any(beginning.request_id == request_id for beginning in self.beginnings):
+            self.beginnings.append(Beginning(at_ns, request_id, index))
+            del self.beginnings[:-KEPT_BEGINNINGS]
+
+    def announce(self, pid: int, fact: dict[str, Any]) -> None:
+        """Note work that the hook has just found."""
+        self.found += 1
+        self.pieces[pid, fact["w"]] = Piece(f"{self.prefix}-{self.found}", fact, self.choose(fact["site"]))
+
+    def update(self, pid: int, work: int, cpu_ns: int | None, moved: bool) -> None:
+        """Note that work is still there; ``moved``: it goes on now, and does not merely exist."""
+        piece = self.pieces.get((pid, work))
+        if piece is not None:
+            piece.cpu_ns = cpu_ns if cpu_ns is not None else piece.cpu_ns
+            piece.woke = piece.woke or moved
+
+    def end(self, pid: int, work: int, at_ns: int, cpu_ns: int | None) -> None:
+        """Note that work has ended."""
+        piece = self.pieces.get((pid, work))
+        if piece is not None and piece.ended_ns is None:
+            piece.ended_ns = at_ns
+            piece.cpu_ns = cpu_ns if cpu_ns is not None else piece.cpu_ns
+
+    def cancelled(self, pid: int, fact: dict[str, Any]) -> None:
+        """Note a task that asyncio.run cut short: found, ended and lost in one."""
+        fact = {**fact, "w": -self.found - 1, "what": "asyncio-task", "jobs": 1, "pid": None}
+        self.announce(pid, fact)
+        piece = self.pieces[pid, fact["w"]]
+        piece.ended_ns, piece.reason = fact["at"], "cancelled by asyncio.run"
+
+    def close(self, reason: str) -> None:
+        """Note that the environment is gone: what had not ended is lost."""
+        for piece in self.pieces.values():
+            if piece.ended_ns is None:
+                piece.reason = reason
+
+    def open_pids(self) -> list[tuple[Key, int]]:
+        """Return the child processes among the open work, which the extension itself can watch."""
+        return [(k, p.fact["pid"]) for k, p in self.pieces.items() if p.fact["pid"] and p.ended_ns is None]
+
+    def open_count(self) -> int:
+        """Return how many pieces have not ended."""
+        return sum(piece.ended_ns is None for piece in self.pieces.values())
+
+    def settle(self, now_ns: int, at_ms: int) -> list[Finding]:
+        """Return what has become known since the last call, and forget what is over."""
+        findings = []
+        for key, piece in list(self.pieces.items()):
+            over = piece.ended_ns is not None or piece.reason is not None
+            self._resume(piece)
+            changes = self._changes(piece)
+            if over:
+                del self.pieces[key]
+            if changes and not (over and self._was_finishing(piece)):
+                findings.append(self._finding(piece, changes, now_ns, at_ms))
+        return findings
+
+    def _resume(self, piece: Piece) -> None:
+        """Decide whether the work outlived the freeze, or went on into a later invocation without one."""
+        if piece.resumed is not None or piece.reason == "cancelled by asyncio.run":
+            return
+        found_ns = piece.fact["at"]
+        later = next((b for b in self.beginnings if b.at_ns > found_ns), None)
+        ended_ns = piece.ended_ns
+        if ended_ns is not None:
+            thaw_ns = self.frozen.first_thaw_after(found_ns)
+            outlived = thaw_ns is not None and ended_ns > self._freeze_began(thaw_ns)
+            if not outlived and (later is None or ended_ns < later.at_ns):
+                return
+        elif later is None or not piece.woke:
+            return
+        # Thawed by SHUTDOWN, it went on in nobody's invocation.
+        piece.resumed = later if later is not None else Beginning(found_ns, "", 0)
+
+    def _freeze_began(self, thaw_ns: int) -> int:
+        return next(w.latest_from_ns for w in self.frozen.windows if w.to_ns == thaw_ns)
+
+    @staticmethod
+    def _changes(piece: Piece) -> list[str]:
+        now = set()
+        if piece.resumed is not None:
+            now |= {"lingering", "resumed"}
+        if piece.ended_ns is not None:
+            now |= {"lingering", "ended"}
+        if piece.reason is not None:
+            now |= {"lingering", "lost"}
+        return [change for change in ("lingering", "resumed", "lost", "ended") if change in now - piece.reported]
+
+    @staticmethod
+    def _was_finishing(piece: Piece) -> bool:
+        return (
+            piece.resumed is None
+            and piece.reason is None
+            and piece.ended_ns is not None
+            and piece.ended_ns - piece.fact["at"] < FINISHING_NS
+            and (piece.cpu_ns or 0) < FINISHING_CPU_NS
+        )
+
+    def _finding(self, piece: Piece, changes: list[str], now_ns: int, at_ms: int) -> Finding:
+        piece.reported.update(changes)
+        piece.revision += 1
+        fact, site, resumed = piece.fact, piece.site, piece.resumed
+        until_ns = piece.ended_ns if piece.ended_ns is not None else now_ns
+        frozen_ns = self.frozen.between_ns(fact["at"], until_ns)
+        return Finding(
+            finding_id=piece.finding_id,
+            revision=piece.revision,
+            kind="lingering",
+            what=fact["what"],
+            name=fact["name"],
+            file=site.file if site else None,
+            line=site.line if site else None,
+            function=site.function if site else None,
+            request_id=fact["id"],
+            request_index=fact["n"],
+            state=fact["state"],
+            outcome="lost" if piece.reason else "resumed" if resumed else "done" if piece.ended_ns else "open",
+            reason=piece.reason,
+            resumed_in=resumed.request_id or None if resumed else None,
+            resumed_index=resumed.index or None if resumed else None,
+            frozen_ms=round(frozen_ns / 1e6, 3),
+            cpu_ms=None if piece.cpu_ns is None else round(piece.cpu_ns / 1e6, 3),
+            wall_ms=round(max(0, until_ns - fact["at"] - frozen_ns) / 1e6, 3),
+            jobs=fact["jobs"],
+            at_ms=at_ms,
+            changes=changes,
+        )

@@ -1,0 +1,142 @@
+"""Readers of /proc, in the cheap way that a sampler needs: one read per fact, no objects kept.
+
+In: a pid and the root of proc (an argument, so that tests use fixture trees). Out: plain records, or None
+where the process is gone or the file is unreadable or malformed. Formats: proc_pid_stat(5) and its neighbours.
+psutil would give the same for 10 to 20 times the CPU (bench/RESULTS.md); ``footprint`` uses it where that is fine.
+"""
+
+import os
+from typing import NamedTuple
+
+CLOCK_TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+DEAD_STATES = frozenset("ZXx")
+
+
+class ProcStat(NamedTuple):
+    """What /proc/PID/stat says. Times since the process started, in clock ticks of 10 ms."""
+
+    pid: int
+    state: str
+    ppid: int
+    user_ms: float
+    system_ms: float
+    threads: int
+    start_ms: float  # after boot
+    rss_bytes: int
+
+
+def parse_stat(text: str) -> ProcStat | None:
+    """Parse one line of /proc/PID/stat; the command may itself hold spaces and brackets."""
+    opening, closing = text.find("("), text.rfind(")")
+    fields = text[closing + 2 :].split()
+    if opening < 0 or closing < opening or len(fields) < 22:
+        return None
+    try:
+        return ProcStat(
+            pid=int(text[:opening]),
+            state=fields[0],
+            ppid=int(fields[1]),
+            user_ms=int(fields[11]) * CLOCK_TICK_MS,
+            system_ms=int(fields[12]) * CLOCK_TICK_MS,
+            threads=int(fields[17]),
+            start_ms=int(fields[19]) * CLOCK_TICK_MS,
+            rss_bytes=int(fields[21]) * PAGE_BYTES,
+        )
+    except ValueError:
+        return None
+
+
+def parse_kib_field(text: str, name: str) -> int | None:
+    """Return the bytes of a line such as ``VmHWM:   1234 kB``."""
+    at = text.find(name + ":")
+    if at < 0:
+        return None
+    words = text[at + len(name) + 1 :].split(None, 2)
+    return int(words[0]) * 1024 if words and words[0].isdigit() else None
+
+
+def read_text(path: str) -> str | None:
+    """Return a small file's text. None: gone, forbidden, or not text; never an exception for those."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # the process left between listing and reading, or is somebody else's
+        return None
+    try:
+        return os.read(fd, 65_536).decode("ascii", "replace")
+    except OSError:  # ESRCH: it left between opening and reading
+        return None
+    finally:
+        os.close(fd)
+
+
+def read_stat(pid: int, proc: str = "/proc") -> ProcStat | None:
+    """Return the process's state, CPU, threads and RSS."""
+    text = read_text(f"{proc}/{pid}/stat")
+    return parse_stat(text) if text else None
+
+
+def read_all(proc: str = "/proc") -> dict[int, ProcStat]:
+    """Return every readable process; the sandbox has a handful."""
+    try:
+        pids = [int(name) for name in os.listdir(proc) if name.isdigit()]  # noqa: PTH208 - pathlib is not imported in the sandbox
+    except OSError:
+        return {}
+    stats = (read_stat(pid, proc) for pid in pids)
+    return {stat.pid: stat for stat in stats if stat is not None}
+
+
+def tree_of(root: int, everyone: dict[int, ProcStat]) -> list[ProcStat]:
+    """Return the living processes of the tree under ``root``, the root first; empty when it is gone."""
+    children: dict[int, list[ProcStat]] = {}
+    for stat in everyone.values():
+        children.setdefault(stat.ppid, []).append(stat)
+    tree = [everyone[root]] if root in everyone else []
+    for stat in tree:  # grows while it is walked: breadth first
+        tree += [child for child in children.get(stat.pid, []) if child.pid != root]
+    return [stat for stat in tree if stat.state not in DEAD_STATES]
+
+
+def read_peak_rss_bytes(pid: int, proc: str = "/proc") -> int | None:
+    """Return VmHWM: the highest RSS since the process started or ``reset_peak_rss``."""
+    text = read_text(f"{proc}/{pid}/status")
+    return parse_kib_field(text, "VmHWM") if text else None
+
+
+def reset_peak_rss(pid: int, proc: str = "/proc") -> bool:
+    """Let VmHWM start anew from the present RSS (proc(5), clear_refs 5). False: not allowed here."""
+    try:
+        fd = os.open(f"{proc}/{pid}/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(fd, b"5")
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def read_fd_count(pid: int, proc: str = "/proc") -> int | None:
+    """Return how many file descriptors the process has open."""
+    try:
+        return len(os.listdir(f"{proc}/{pid}/fd"))  # noqa: PTH208 - as above
+    except OSError:
+        return None
+
+
+def read_run_delay_ms(proc: str = "/proc") -> float | None:
+    """Return how long this process has waited for a CPU in all (schedstat's second number)."""
+    text = read_text(f"{proc}/self/schedstat")
+    words = text.split() if text else []
+    return int(words[1]) / 1e6 if len(words) > 1 and words[1].isdigit() else None
+
+
+def read_tmp_used_bytes(path: str = "/tmp") -> int | None:  # noqa: S108 - Lambda's ephemeral storage has this name
+    """Return what is used of the file system that holds /tmp."""
+    try:
+        stat = os.statvfs(path)
+    except OSError:
+        return None
+    return (stat.f_blocks - stat.f_bfree) * stat.f_frsize

@@ -1,0 +1,36 @@
+"""Afterglow's hook: the part that lives in the user's process, and sees who left work behind.
+
+``install`` is called from ``/opt/python/afterglow.pth`` (or by the exec wrapper) before the handler's module
+is imported. In: the runtime's process. Out: facts, as messages to the extension (``wire``).
+
+Two rules hold for every line in this package. It observes beside the user's calls, never around them, so that
+no frame of ours appears in a stack trace (docs/decisions/0003-observe-beside.md). And whatever fails in here
+is caught here, said once on stderr, and switches the hook off: the function goes on as if it were not there.
+"""
+
+import os
+import time
+
+_installed = False
+
+
+def install() -> bool:
+    """Install the hook if this is a Lambda runtime's process. True: installed by this call. Never raises."""
+    global _installed  # noqa: PLW0603 - .pth files can be read twice in one process
+    # Lambda hands keys that start with "_" to the runtime only, so _HANDLER means: this is the runtime.
+    if _installed or "_HANDLER" not in os.environ or "AWS_LAMBDA_RUNTIME_API" not in os.environ:
+        return False
+    if os.environ.get("AFTERGLOW_HOOK", "").lower() in {"0", "off", "false"}:
+        return False
+    _installed = True
+    began_ns = time.monotonic_ns()
+    try:
+        from afterglow_hook import observers, wire  # noqa: PLC0415 - nothing is loaded where it is not needed
+
+        wire.connect()
+        observers.install()
+        wire.say_hello(began_ns)
+    except Exception as error:  # noqa: BLE001 - the outer guard of this package's installation
+        os.write(2, f"afterglow: hook not installed: {type(error).__name__}: {error}\n".encode())
+        return False
+    return True

@@ -1,0 +1,185 @@
+"""Around the runtime client's own two calls: the handler's import and each invocation. Out: facts.
+
+This file's name is part of its function: awslambdaric strips leading frames of files called ``bootstrap.py``
+from the stack trace that it reports, so the one frame that stands above the user's handler is never seen.
+Works with awslambdaric 3 and 4: both look ``_get_handler`` and ``handle_event_request`` up as globals.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from _thread import get_ident as _get_ident
+
+from afterglow_hook import current, look, origins, wire
+from afterglow_hook.callsite import spelled
+from afterglow_hook.waits import IDLE, task_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+_cancelled: list[dict[str, Any]] = []
+_MOST_CANCELLED = 100
+
+
+def give_up(error: BaseException) -> None:
+    """Switch the hook off for good, and say so once."""
+    if current.alive:
+        current.alive = False
+        os.write(2, f"afterglow: hook switched off: {type(error).__name__}: {error}\n".encode())
+        wire.send({"t": "gave-up", "error": type(error).__name__})
+        wire.close()
+
+
+def attach(bootstrap: ModuleType) -> None:
+    """Put our versions of the two globals into awslambdaric.bootstrap; twice is once."""
+    if getattr(bootstrap, "_afterglow_attached", False):
+        return
+    bootstrap._afterglow_attached = True  # type: ignore[attr-defined]
+    bootstrap._get_handler = _timed_import(bootstrap._get_handler)  # type: ignore[attr-defined]
+    bootstrap.handle_event_request = _observed(bootstrap.handle_event_request)  # type: ignore[attr-defined]
+
+
+def _timed_import(get_handler: Callable[[str], Any]) -> Callable[[str], Any]:
+    def _get_handler(handler: str) -> Any:
+        began_ns, cpu_ns = time.monotonic_ns(), time.process_time_ns()
+        error: str | None = "unknown"
+        try:
+            found = get_handler(handler)
+            error = None
+            return found
+        except BaseException as raised:
+            error = getattr(raised, "exception_type", None) or type(raised).__name__
+            raise
+        finally:
+            wire.send({"t": "init", "from": began_ns, "at": time.monotonic_ns(), "error": error,
+                       "cpu": time.process_time_ns() - cpu_ns})
+
+    return _get_handler
+
+
+def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
+    def _handle_event_request(
+        client: Any, request_handler: Any, invoke_id: str, *rest: Any, **named: Any
+    ) -> Any:
+        if not current.alive:
+            return handle_event_request(client, request_handler, invoke_id, *rest, **named)
+        invocation = _Invocation(invoke_id)
+
+        def handler(event: Any, context: Any) -> Any:
+            invocation.enter()
+            try:
+                return request_handler(event, context)
+            except BaseException as error:
+                invocation.error = type(error).__name__
+                raise
+            finally:
+                invocation.leave()
+
+        try:
+            return handle_event_request(client, handler, invoke_id, *rest, **named)
+        finally:
+            invocation.look()
+
+    return _handle_event_request
+
+
+class _Invocation:
+    """One invocation's clocks. ``enter`` and ``leave`` stand on the handler's path; ``look`` after the answer."""
+
+    __slots__ = (
+        "clocks",
+        "entered_ns",
+        "error",
+        "index",
+        "left_ns",
+        "own_ns",
+        "request_id",
+        "usage_in",
+        "usage_out",
+    )
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.error: str | None = None
+        self.entered_ns = self.left_ns = self.own_ns = self.index = 0
+        self.clocks: dict[int, int | None] = {}
+        self.usage_in = self.usage_out = (0.0, 0.0)
+
+    def enter(self) -> None:
+        """Tell the extension at once: should the handler never return, this is all there will be."""
+        began_ns = time.monotonic_ns()
+        try:
+            _begin(self.request_id)
+            self.index = current.index
+            fact: dict[str, Any] = {"t": "entered", "id": self.request_id, "n": self.index}
+            woken = look.at_entry() if origins.threads else []
+            fact["works"], fact["new"] = look.updates(), [work.announcement() for work in woken]
+            self.usage_in = resource.getrusage(resource.RUSAGE_SELF)[:2]
+            fact["at"] = self.entered_ns = time.monotonic_ns()
+            wire.send(fact)
+        except Exception as error:  # noqa: BLE001 - the guard on the handler's path
+            give_up(error)
+        self.own_ns = time.monotonic_ns() - began_ns
+
+    def leave(self) -> None:
+        """Stop the clocks."""
+        self.left_ns = time.monotonic_ns()
+        if not current.alive:
+            return
+        try:
+            self.usage_out = resource.getrusage(resource.RUSAGE_SELF)[:2]
+            self.clocks = look.clocks()
+        except Exception as error:  # noqa: BLE001 - as above
+            give_up(error)
+        self.own_ns += time.monotonic_ns() - self.left_ns
+
+    def look(self) -> None:
+        """Look for what was left behind, and tell."""
+        if not current.alive or not self.left_ns:  # the event could not be decoded: the handler never ran
+            return
+        began_ns = time.monotonic_ns()
+        try:
+            updates = look.updates()
+            works = [work.announcement() for work in look.after_return(self.clocks)]
+            fact = {"t": "returned", "id": self.request_id, "n": self.index, "from": self.entered_ns,
+                    "at": self.left_ns, "error": self.error, "works": updates, "new": works,
+                    "user": self.usage_out[0] - self.usage_in[0], "system": self.usage_out[1] - self.usage_in[1],
+                    "lost": _cancelled[:], "unlooked": look.unlooked + origins.overflowed}
+            _cancelled.clear()
+            fact["own"] = self.own_ns + time.monotonic_ns() - began_ns
+            wire.send(fact)
+        except Exception as error:  # noqa: BLE001 - as above
+            give_up(error)
+
+
+def _begin(request_id: str) -> None:
+    if not wire.connected_here() and wire.connect():  # a worker that was forked after the hook was installed
+        wire.say_hello(time.monotonic_ns())
+    current.request_id = request_id
+    current.index += 1
+    current.handler_thread = _get_ident()
+
+
+def note_cancelled(tasks: Any) -> None:
+    """Note tasks that asyncio.run is about to cancel: work that was started and cut short."""
+    if current.request_id is None:
+        return
+    for task in tasks:
+        origin = origins.tasks.get(id(task))
+        if origin is None or task.done() or len(_cancelled) >= _MOST_CANCELLED:
+            continue
+        state = task_state(task.get_coro())[0]
+        if state != IDLE:
+            _cancelled.append({"name": origin.name, "site": spelled(origin.site), "id": origin.request_id,
+                               "n": origin.index, "state": state, "at": time.monotonic_ns()})
+
+
+def forget_all() -> None:
+    """In a forked child: the parent's invocation is not ours to report."""
+    look.forget_all()
+    _cancelled.clear()

@@ -1,0 +1,314 @@
+"""Observers at the leaves of the standard library's own calls. In: starts of work. Out: ``origins``.
+
+Each observer sits where the library calls something small and certain while it starts work (a set's ``add``,
+a work item's constructor), so that an exception from the user's call never passes through a frame of ours.
+Modules that are not imported yet get theirs when they are: importing asyncio for our sake would cost 50 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+from afterglow_hook import bootstrap, current, origins, wire
+from afterglow_hook.callsite import site_of
+from afterglow_hook.origins import Origin
+
+TYPE_CHECKING = False  # importing typing for this constant would cost 3 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+
+def guarded(note: Callable[..., None]) -> Callable[..., None]:
+    """Make an observer that can neither raise nor run once the hook has given up."""
+
+    def observe(*args: Any) -> None:
+        if current.alive:
+            try:
+                note(*args)
+            except Exception as error:  # noqa: BLE001 - see the package: caught here, said once, switched off
+                bootstrap.give_up(error)
+
+    return observe
+
+
+# -- threads -------------------------------------------------------------------------------------------------
+
+
+class _Limbo(dict):  # type: ignore[type-arg]
+    """threading's own table of threads that are being started: the leaf of ``Thread.start``."""
+
+    def __setitem__(self, thread: Any, value: Any) -> None:
+        super().__setitem__(thread, value)
+        note_thread(thread, sys._getframe(1))
+
+
+@guarded
+def note_thread(thread: threading.Thread, start: Any) -> None:
+    """Note who calls ``Thread.start``; ``start`` is its frame."""
+    target = getattr(thread, "_target", None)
+    is_timer = isinstance(thread, threading.Timer)
+    shown = thread.function if isinstance(thread, threading.Timer) else target
+    origin = Origin("timer" if is_timer else "thread", _named(shown) or thread.name, site_of(start.f_back))
+    module = getattr(target, "__module__", None) or type(thread).__module__
+    if module in _POOL_MODULES:
+        owner = start.f_back.f_locals.get("self") if start.f_back is not None else None
+        origin.what, origin.executor = "pool", id(owner)
+    origins.note(origins.threads, id(thread), origin)
+
+
+_POOL_MODULES = frozenset(
+    (
+        "concurrent.futures.thread",
+        "concurrent.futures.process",
+        "multiprocessing.pool",
+        "multiprocessing.queues",
+    )
+)
+
+
+def _watch_threads() -> None:
+    limbo = _Limbo(threading._limbo)  # type: ignore[attr-defined]
+    threading._limbo = limbo  # type: ignore[attr-defined]
+    delete = threading.Thread._delete  # type: ignore[attr-defined]
+
+    def _delete(self: threading.Thread) -> None:
+        note_thread_end(self)
+        delete(self)
+
+    threading.Thread._delete = _delete  # type: ignore[attr-defined]
+
+
+@guarded
+def note_thread_end(thread: threading.Thread) -> None:
+    """Note the end of a thread, in that thread: its CPU clock is still there to be read."""
+    origin = origins.threads.pop(id(thread), None)
+    if origin is None:
+        return
+    if origin.work is not None:
+        origin.work.end(time.monotonic_ns(), time.thread_time_ns())
+    if origin.executor:
+        spent_ns = origins.ended_cpu_ns.get(origin.executor, 0) + time.thread_time_ns()
+        origins.ended_cpu_ns[origin.executor] = spent_ns
+
+
+# -- executors -----------------------------------------------------------------------------------------------
+
+
+def _watch_executor(module: ModuleType) -> None:
+    """``submit`` makes a ``_WorkItem(future, fn, …)``: the leaf in both kinds of executor."""
+
+    class _WorkItem(module._WorkItem):  # type: ignore[misc,name-defined]
+        __slots__ = ()
+
+        def __init__(self, future: Any, *args: Any, **kwargs: Any) -> None:
+            super().__init__(future, *args, **kwargs)
+            note_job(future, args[0] if args else None, sys._getframe(1))
+
+    module._WorkItem = _WorkItem  # type: ignore[attr-defined]
+
+
+@guarded
+def note_job(future: Any, function: Any, submit: Any) -> None:
+    """Note who calls ``submit``; ``submit`` is its frame, whose ``self`` is the executor."""
+    if isinstance(function, tuple):  # Python 3.14: a task of (fn, args, kwargs)
+        function = function[0]
+    origin = Origin("executor", _named(function) or "a job", site_of(submit))
+    origin.executor = id(submit.f_locals.get("self"))
+    origins.note_weakly(origins.jobs, future, origin)
+
+
+def _watch_pool(module: ModuleType) -> None:
+    """``multiprocessing.pool``: every asynchronous call makes an ApplyResult or a MapResult."""
+    result = module.ApplyResult
+    make = result.__init__
+
+    def __init__(self: Any, pool: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        make(self, pool, *args, **kwargs)
+        note_pool_job(self, pool, sys._getframe(1))
+
+    result.__init__ = __init__
+
+
+@guarded
+def note_pool_job(result: Any, pool: Any, call: Any) -> None:
+    """Note who gives a job to a Pool or ThreadPool."""
+    if "func" not in call.f_locals and call.f_back is not None:  # MapResult's own constructor lies between
+        call = call.f_back
+    origin = Origin("executor", _named(call.f_locals.get("func")) or type(pool).__name__, site_of(call))
+    origin.executor = id(pool)
+    origins.note_weakly(origins.jobs, result, origin)
+
+
+# -- asyncio -------------------------------------------------------------------------------------------------
+
+
+def _watch_tasks(module: ModuleType) -> None:
+    """Every Task, of every loop, is added to a WeakSet of asyncio.tasks by its constructor (3.10 to 3.13)."""
+    for name in ("_all_tasks", "_scheduled_tasks"):
+        tasks = getattr(module, name, None)
+        if tasks is not None:
+            tasks.add = _task_adder(tasks.add)
+            break
+    all_tasks = module.all_tasks
+
+    def observed_all_tasks(loop: Any = None) -> Any:
+        found = all_tasks(loop)
+        if sys._getframe(1).f_code.co_name == "_cancel_all_tasks":  # asyncio.run is about to end
+            note_cancelled(found)
+        return found
+
+    module.all_tasks = observed_all_tasks  # type: ignore[attr-defined]
+
+
+def _task_adder(add: Callable[[Any], None]) -> Callable[[Any], None]:
+    def add_task(task: Any) -> None:
+        add(task)
+        note_task(task, sys._getframe(1))
+
+    return add_task
+
+
+@guarded
+def note_task(task: Any, create: Any) -> None:
+    """Note who creates a task; ``create`` is the frame that calls the constructor."""
+    coroutine = task.get_coro()
+    origins.note_weakly(
+        origins.tasks, task, Origin("asyncio-task", _named(coroutine) or "a task", site_of(create))
+    )
+
+
+@guarded
+def note_cancelled(tasks: Any) -> None:
+    """Note what asyncio.run cuts short because the main coroutine has returned."""
+    bootstrap.note_cancelled(tasks)
+
+
+# -- processes -----------------------------------------------------------------------------------------------
+
+
+def _watch_subprocess(module: ModuleType) -> None:
+    """``_posixsubprocess.fork_exec`` is the last call of Popen; a missing program is raised after it."""
+    holder, name = (
+        (module, "_fork_exec") if hasattr(module, "_fork_exec") else (module._posixsubprocess, "fork_exec")
+    )
+    fork_exec = getattr(holder, name)
+
+    def observed(*args: Any) -> int:
+        pid: int = fork_exec(*args)
+        note_process(pid, args[0], sys._getframe(1))
+        return pid
+
+    setattr(holder, name, observed)
+
+
+@guarded
+def note_process(pid: int, argv: Sequence[Any], popen: Any) -> None:
+    """Note who starts a child process."""
+    program = os.fsdecode(argv[0]).rpartition("/")[2] if argv else "?"
+    origins.note(origins.processes, pid, Origin("process", program, site_of(popen)))
+
+
+class _Children(set):  # type: ignore[type-arg]
+    """multiprocessing's own set of children: the leaf of ``Process.start``."""
+
+    def add(self, process: Any) -> None:
+        super().add(process)
+        note_multiprocessing(process, sys._getframe(1))
+
+
+@guarded
+def note_multiprocessing(process: Any, start: Any) -> None:
+    """Note who starts a Process, unless it is a pool's own worker: a pool is judged by its jobs."""
+    target = getattr(process, "_target", None)
+    module = getattr(target, "__module__", "") or ""
+    if module in _POOL_MODULES or module == "multiprocessing.managers" or process.pid is None:
+        return
+    origins.note(
+        origins.processes, process.pid, Origin("process", _named(target) or process.name, site_of(start))
+    )
+
+
+def _watch_multiprocessing(module: ModuleType) -> None:
+    module._children = _Children(module._children)  # type: ignore[attr-defined]
+
+
+def _named(thing: Any) -> str | None:
+    thing = getattr(thing, "func", thing)  # functools.partial
+    return getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
+
+
+# -- on import -----------------------------------------------------------------------------------------------
+
+WATCHED: dict[str, Callable[[ModuleType], None]] = {
+    "awslambdaric.bootstrap": bootstrap.attach,
+    "asyncio.tasks": _watch_tasks,
+    "concurrent.futures.thread": _watch_executor,
+    "concurrent.futures.process": _watch_executor,
+    "multiprocessing.pool": _watch_pool,
+    "multiprocessing.process": _watch_multiprocessing,
+    "subprocess": _watch_subprocess,
+}
+
+
+class _Watcher:
+    """Finds nothing itself: lets the others find a watched module, and observes it once it has been executed.
+
+    A finder and a loader by duck typing: ``importlib.abc`` would cost 8 ms.
+    """
+
+    def __init__(self) -> None:
+        self._loaders: dict[str, Any] = {}
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name not in WATCHED or name in self._loaders:
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find is not None and finder is not self else None
+            if spec is not None and spec.loader is not None:
+                self._loaders[name] = spec.loader
+                spec.loader = self
+                return spec
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loaders[spec.name].create_module(spec)  # type: ignore[no-any-return]
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        loader = self._loaders[name]
+        module.__loader__ = loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = loader
+        loader.exec_module(module)
+        _observe(name, module)
+
+
+def _observe(name: str, module: ModuleType) -> None:
+    try:
+        WATCHED[name](module)
+    except Exception as error:  # noqa: BLE001 - another Python may lack the leaf: this one thing stays unseen
+        os.write(2, f"afterglow: cannot watch {name}: {type(error).__name__}: {error}\n".encode())
+
+
+def _in_forked_child() -> None:
+    wire.close()
+    origins.forget_all()
+    bootstrap.forget_all()
+
+
+def install() -> None:
+    """Observe what is imported already, and what will be."""
+    _watch_threads()
+    for name in WATCHED:
+        module = sys.modules.get(name)
+        if module is not None:
+            _observe(name, module)
+    sys.meta_path.insert(0, _Watcher())
+    os.register_at_fork(after_in_child=_in_forked_child)

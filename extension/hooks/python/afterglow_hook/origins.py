@@ -1,0 +1,83 @@
+"""The registry of work that was started: who started what, where, for whom. In: observers' notes.
+
+Nothing in here keeps the user's objects alive: futures and tasks are held by weak references that take their
+entry with them, threads and processes leave when they end. ``look`` reads these tables.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+from afterglow_hook import current
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from afterglow_hook.callsite import Site
+
+_MOST_ENTRIES = 20_000
+overflowed = 0
+"""Starts that were not noted because a table was full; reported as a loss."""
+
+
+class Origin:
+    """One start of work, and what is known of it since."""
+
+    __slots__ = ("cpu_ns", "executor", "index", "name", "ref", "request_id", "site", "what", "work")
+
+    def __init__(self, what: str, name: str, site: Site) -> None:
+        self.what = what
+        self.name = name
+        self.site = site
+        self.request_id, self.index = _starter()
+        self.executor = 0  # id() of the executor that a thread or a job belongs to
+        self.ref: Callable[[], Any] | None = None
+        self.cpu_ns: int | None = None  # its CPU clock at the last look
+        self.work: Any = None  # the open piece of work that it became
+
+
+threads: dict[int, Origin] = {}  # id(Thread) →
+jobs: dict[int, Origin] = {}  # id(Future or AsyncResult) →
+tasks: dict[int, Origin] = {}  # id(Task) →
+processes: dict[int, Origin] = {}  # pid →
+ended_cpu_ns: dict[int, int] = {}  # id(executor) → CPU of its threads that have ended
+
+
+def _starter() -> tuple[str | None, int | None]:
+    """Return the invocation that is to be held responsible for what the current thread starts.
+
+    A background thread acts for the invocation that started it, however late it does so.
+    """
+    ident = threading.get_ident()
+    if ident != current.handler_thread and current.handler_thread is not None:
+        thread = threading._active.get(ident)  # type: ignore[attr-defined]
+        origin = threads.get(id(thread))
+        if origin is not None:
+            return origin.request_id, origin.index
+    return current.request_id, current.index or None
+
+
+def note(table: dict[int, Origin], key: int, origin: Origin) -> bool:
+    """Add an entry unless the table is full."""
+    global overflowed  # noqa: PLW0603 - a count that belongs to the tables
+    if len(table) >= _MOST_ENTRIES:
+        overflowed += 1
+        return False
+    table[key] = origin
+    return True
+
+
+def note_weakly(table: dict[int, Origin], obj: Any, origin: Origin) -> None:
+    """Add an entry that goes when ``obj`` goes."""
+    key = id(obj)
+    if note(table, key, origin):
+        origin.ref = weakref.ref(obj, lambda _, key=key, table=table: table.pop(key, None))
+
+
+def forget_all() -> None:
+    """In a forked child: nothing of what the parent had started exists here."""
+    for table in (threads, jobs, tasks, processes, ended_cpu_ns):
+        table.clear()

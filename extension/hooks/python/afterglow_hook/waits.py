@@ -1,0 +1,125 @@
+"""What a thread, a task or a child process is doing right now. In: a frame, a thread id, a pid. Out: a word.
+
+``IDLE`` means: waiting to be given work, which is no lingering work however long it is there. Everything else
+is evidence. The frame decides first; where it is the user's own, the kernel says in which call it sits
+(/proc/self/task/TID/syscall, numbers from the kernel's asm/unistd.h for x86_64 and arm64).
+"""
+
+from __future__ import annotations
+
+import os
+
+from afterglow_hook.callsite import is_stdlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+    from typing import Any
+
+IDLE, SLEEPING, IO, CHILD, RUNNING, LOCKED = (
+    "idle",
+    "sleeping",
+    "in I/O",
+    "waiting for a process",
+    "running",
+    "locked",
+)
+
+_IDLE_PLACES = {
+    "threading.py": ("wait", "acquire", "join", "_wait_for_tstate_lock"),
+    "queue.py": ("get",),
+    "selectors.py": ("select",),
+    "socket.py": ("accept",),
+    "socketserver.py": ("serve_forever",),
+    "concurrent/futures/thread.py": ("_worker",),
+    "multiprocessing/connection.py": ("_recv", "wait", "accept"),
+    "asyncio/queues.py": ("get",),
+    "asyncio/locks.py": ("wait", "acquire"),
+}
+_SYSCALLS = {
+    "x86_64": {
+        SLEEPING: (35, 230),
+        IO: (0, 1, 7, 17, 18, 19, 20, 23, 42, 44, 45, 46, 47, 74, 75, 270, 271, 40),
+        CHILD: (61, 247),
+        IDLE: (43, 288, 232, 281),  # accept, epoll: a server or an event loop
+        LOCKED: (202,),
+    },
+    "aarch64": {
+        SLEEPING: (101, 115),
+        IO: (63, 64, 65, 66, 67, 68, 72, 73, 82, 83, 203, 206, 207, 211, 212, 71),
+        CHILD: (95, 260),
+        IDLE: (202, 242, 22),
+        LOCKED: (98,),
+    },
+}
+_SELECTS = (23, 270) if os.uname().machine == "x86_64" else (72,)
+_WORDS = {
+    number: word for word, numbers in _SYSCALLS.get(os.uname().machine, {}).items() for number in numbers
+}
+
+_idle_codes: dict[CodeType, bool] = {}
+
+
+def is_idle_code(code: CodeType) -> bool:
+    """Return whether a frame with this code on top waits to be given work."""
+    verdict = _idle_codes.get(code)
+    if verdict is None:
+        verdict = _idle_codes[code] = any(
+            code.co_name in names and is_stdlib(code.co_filename, name)
+            for name, names in _IDLE_PLACES.items()
+        )
+    return verdict
+
+
+def thread_state(frame: FrameType | None, tid: int | None) -> str:
+    """Return what a thread does; ``frame`` is its innermost one."""
+    if frame is None:
+        return RUNNING  # it has not begun yet, or is about to end
+    if is_idle_code(frame.f_code):
+        return IDLE
+    return _syscall_word(tid) if tid is not None else LOCKED
+
+
+def _syscall_word(tid: int) -> str:
+    try:
+        fd = os.open(f"/proc/self/task/{tid}/syscall", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return LOCKED  # the kernel won't say: only CPU that it takes is evidence
+    try:
+        words = os.read(fd, 256).split()
+    except OSError:
+        return LOCKED
+    finally:
+        os.close(fd)
+    if not words or not words[0].isdigit():
+        return RUNNING
+    number = int(words[0])
+    if number in _SELECTS and words[1] == b"0x0":  # Python 3.10's time.sleep is a select of nothing
+        return SLEEPING
+    return _WORDS.get(number, RUNNING)
+
+
+def task_state(coroutine: Any) -> tuple[str, int]:
+    """Return what a task awaits in the end, and a number that changes when it makes progress."""
+    progress, code = 0, None
+    for _ in range(50):
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is None:
+            break
+        code = frame.f_code
+        progress = hash((progress, id(frame), frame.f_lasti))
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    if code is None:
+        return RUNNING, progress
+    if is_idle_code(code):
+        return IDLE, progress
+    sleeping = code.co_name == "sleep" and is_stdlib(code.co_filename, "asyncio/tasks.py")
+    return (SLEEPING if sleeping else IO), progress
+
+
+def process_alive(pid: int) -> bool:
+    """Return whether our child still runs, without taking its exit status from whoever waits for it."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False

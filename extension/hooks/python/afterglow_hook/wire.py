@@ -1,0 +1,90 @@
+"""Facts to the extension: one JSON object per message on a Unix SEQPACKET socket, non-blocking, never retried.
+
+In: dictionaries. Out: messages, or a count of those that could not go. A missing or dead extension costs one
+failed system call, then nothing. ``docs/decisions/0004-hook-wire.md`` says why SEQPACKET.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+VERSION = 1  # of the facts; the extension ignores a hook that speaks another
+LARGEST_MESSAGE_BYTES = 65_536
+
+dropped = 0
+"""Facts that the extension did not get: the next fact that goes through tells it how many."""
+_socket: socket.socket | None = None
+_pid = 0
+
+
+def connect() -> bool:
+    """(Re)connect to this environment's extension; False when there is none."""
+    global _socket, _pid  # noqa: PLW0603 - one connection per process is this module's topic
+    close()
+    _pid = os.getpid()
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        link.connect(b"\0afterglow/1/" + os.environ["AWS_LAMBDA_RUNTIME_API"].encode())
+    except OSError:  # no extension (yet): the function runs as it would without us
+        link.close()
+        return False
+    _socket = link
+    return True
+
+
+def close() -> None:
+    """Let go of the connection; in a forked child this leaves the parent's alone."""
+    global _socket  # noqa: PLW0603 - as above
+    if _socket is not None:
+        _socket.close()
+        _socket = None
+
+
+def connected_here() -> bool:
+    """Return whether this very process, and not the one it was forked from, has a connection."""
+    return _socket is not None and _pid == os.getpid()
+
+
+def say_hello(began_ns: int) -> None:
+    """Introduce this process: which Python, since when, and what its start and the hook have cost."""
+    send(
+        {
+            "t": "hello",
+            "v": VERSION,
+            "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+            "root": os.environ.get("LAMBDA_TASK_ROOT"),
+            "at": began_ns,
+            "took": time.monotonic_ns() - began_ns,
+            "cpu": time.process_time_ns(),
+        }
+    )
+
+
+def send(fact: dict[str, Any]) -> bool:
+    """Send one fact if that is possible at once."""
+    global dropped  # noqa: PLW0603 - as above
+    if _socket is None:
+        return False
+    if dropped:
+        fact["dropped"] = dropped
+    message = json.dumps(fact, separators=(",", ":")).encode()
+    try:
+        if len(message) > LARGEST_MESSAGE_BYTES:
+            raise BlockingIOError
+        _socket.send(message, socket.MSG_NOSIGNAL)
+    except BlockingIOError:
+        dropped += 1
+        return False
+    except OSError:  # the extension is gone: nobody will ever read this
+        close()
+        return False
+    dropped = 0
+    return True

@@ -1,0 +1,184 @@
+"""One open piece of lingering work, of each kind, and how to tell what has become of it.
+
+In: an Origin that gave evidence. Out: the dictionary that announces it, then updates, until it has ended.
+Its CPU counts from the look that found it; times are CLOCK_MONOTONIC and thread CPU clocks, in nanoseconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from afterglow_hook import origins, wire
+from afterglow_hook.callsite import spelled
+from afterglow_hook.waits import process_alive, task_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from afterglow_hook.origins import Origin
+
+_last_id = 0
+
+
+def thread_cpu_ns(tid: int | None) -> int | None:
+    """Return the CPU clock of a thread of this process; None when it has ended.
+
+    By kernel thread id (the clock id that pthread_getcpuclockid(3) would compute): asking glibc for a thread
+    that has just ended may crash the process, the kernel answers EINVAL.
+    """
+    if tid is None:
+        return None
+    try:
+        return time.clock_gettime_ns((~tid << 3) | 6)
+    except OSError:
+        return None
+
+
+class Work:
+    """What all kinds share: announced once, polled at each look, ended once."""
+
+    jobs = 1
+    pid: int | None = None
+
+    def __init__(self, origin: Origin, state: str, at_ns: int) -> None:
+        global _last_id  # noqa: PLW0603 - ids are this module's
+        _last_id += 1
+        self.id = _last_id
+        self.origin = origin
+        self.state = state
+        self.at_ns = at_ns
+        self.over = False
+        self.cpu_at_start_ns = self.read_cpu_ns()
+        origin.work = self
+
+    def announcement(self) -> dict[str, Any]:
+        """Return the fact that tells the extension of it."""
+        origin = self.origin
+        return {"w": self.id, "what": origin.what, "name": origin.name, "site": spelled(origin.site),
+                "id": origin.request_id, "n": origin.index, "state": self.state, "at": self.at_ns,
+                "jobs": self.jobs, "pid": self.pid}  # fmt: skip
+
+    def read_cpu_ns(self) -> int | None:
+        """Return the CPU clock that this work burns; None where it has none of its own."""
+        return None
+
+    def cpu_ns(self, now: int | None = None) -> int | None:
+        """Return the CPU since it was found."""
+        now = self.read_cpu_ns() if now is None else now
+        return None if now is None or self.cpu_at_start_ns is None else now - self.cpu_at_start_ns
+
+    def alive(self) -> bool:
+        """Look whether it still goes on."""
+        raise NotImplementedError
+
+    def moved(self) -> bool:
+        """Return whether being alive means that it goes on now: false for a task whose loop has stopped."""
+        return True
+
+    def end(self, at_ns: int, cpu_clock_ns: int | None = None) -> None:
+        """Tell the extension at once that it has ended; called in whatever thread ends it."""
+        if not self.over:
+            self.over = True
+            wire.send({"t": "ended", "w": self.id, "at": at_ns, "cpu": self.cpu_ns(cpu_clock_ns)})
+
+    def update(self) -> list[Any] | None:
+        """Return [id, cpu, moved] while it lives; None when it is over (and then has said so)."""
+        if not self.over and not self.alive():
+            self.end(time.monotonic_ns())
+        return None if self.over else [self.id, self.cpu_ns(), self.moved()]
+
+
+class ThreadWork(Work):
+    """A thread or a timer; its end is noted by the thread itself."""
+
+    def __init__(self, origin: Origin, state: str, at_ns: int, thread: threading.Thread) -> None:
+        self.thread = thread
+        super().__init__(origin, state, at_ns)
+
+    def read_cpu_ns(self) -> int | None:
+        return thread_cpu_ns(self.thread.native_id)
+
+    def alive(self) -> bool:
+        return self.thread.is_alive()
+
+
+class JobsWork(Work):
+    """Jobs that one invocation gave to one executor at one place, and that were not done when it returned."""
+
+    def __init__(self, origin: Origin, state: str, at_ns: int, futures: list[Any]) -> None:
+        self.futures = futures
+        self.jobs = len(futures)
+        super().__init__(origin, state, at_ns)
+        for future in futures:
+            callback = getattr(future, "add_done_callback", None)
+            if callback is not None:
+                callback(self._one_done)
+
+    def _one_done(self, _future: Any) -> None:
+        if not any(not _is_done(future) for future in self.futures):
+            self.futures = []
+            self.end(time.monotonic_ns())
+
+    def read_cpu_ns(self) -> int | None:
+        """Sum over the executor's threads; None for a pool of processes."""
+        executor = self.origin.executor
+        active = list(threading._active.values())  # type: ignore[attr-defined]
+        mine = [
+            thread for thread in active if getattr(origins.threads.get(id(thread)), "executor", 0) == executor
+        ]
+        ended_ns = origins.ended_cpu_ns.get(executor, 0)
+        if not executor or not (mine or ended_ns):
+            return None
+        return ended_ns + sum(thread_cpu_ns(thread.native_id) or 0 for thread in mine)
+
+    def alive(self) -> bool:
+        return any(not _is_done(future) for future in self.futures)
+
+
+def _is_done(future: Any) -> bool:
+    """Future.done() or AsyncResult.ready()."""
+    done = getattr(future, "done", None) or future.ready
+    return bool(done())
+
+
+class TaskWork(Work):
+    """An asyncio task, pending in a loop that has stopped or that runs in another thread."""
+
+    def __init__(self, origin: Origin, state: str, at_ns: int, task: Any, progress: int) -> None:
+        self.task = task
+        self.progress = progress
+        super().__init__(origin, state, at_ns)
+        loop = task.get_loop()
+        if loop.is_running():
+            loop.call_soon_threadsafe(task.add_done_callback, self._done)
+        elif not loop.is_closed():
+            task.add_done_callback(self._done)
+
+    def _done(self, _task: Any) -> None:
+        self.end(time.monotonic_ns())
+
+    def read_cpu_ns(self) -> int | None:
+        """The CPU of the loop's thread: nothing tells one task's share apart."""
+        thread = threading._active.get(getattr(self.task.get_loop(), "_thread_id", None))  # type: ignore[attr-defined]
+        return thread_cpu_ns(thread.native_id) if thread is not None else None
+
+    def alive(self) -> bool:
+        return not self.task.done()
+
+    def moved(self) -> bool:
+        progress = task_state(self.task.get_coro())[1]
+        moved, self.progress = progress != self.progress, progress
+        return moved or bool(self.task.get_loop().is_running())
+
+
+class ProcessWork(Work):
+    """A child process; the extension reads its CPU from /proc."""
+
+    def __init__(self, origin: Origin, state: str, at_ns: int, pid: int) -> None:
+        self.pid = pid
+        super().__init__(origin, state, at_ns)
+
+    def alive(self) -> bool:
+        return process_alive(self.pid) if self.pid is not None else False
