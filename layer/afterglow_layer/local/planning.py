@@ -1,0 +1,85 @@
+"""From the command line to a plan.
+
+In: parsed arguments and the caller's environment. Out: a Plan.
+
+Everything is found and checked before anything starts; what costs least goes first, downloads go last.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from afterglow_layer import archive, inspection
+from afterglow_layer.commands.run_options import DEFAULT_ROUNDS
+from afterglow_layer.failure import Failure, usage
+from afterglow_layer.local import environment, events, interpreter
+from afterglow_layer.local.session import Plan
+from afterglow_layer.rie import find_rie, host_arch
+
+
+def make_plan(asked: argparse.Namespace) -> Plan:
+    """Return all that the run needs; Failure for what is wrong with it."""
+    directory = Path(asked.dir).resolve()
+    check_handler(asked.handler, directory)
+    env = environment.parse_pairs(asked.env)
+    bodies = [events.read_event(event) for event in asked.event or ["{}"]]
+    for option in ("json", "emf"):
+        _check_writable(option, getattr(asked, option))
+    layer, layer_name = _find_layer(asked)
+    return Plan(
+        handler=asked.handler,
+        directory=directory,
+        events=bodies * (asked.repeat or (DEFAULT_ROUNDS if len(bodies) == 1 else 1)),
+        gap_s=asked.gap,
+        timeout_s=asked.timeout,
+        memory_mb=asked.memory,
+        region=asked.region or region_of(os.environ),
+        environ=os.environ,
+        env=env,
+        interpreter=interpreter.find_interpreter(asked.python, directory, environment.cleaned(os.environ)),
+        rie=find_rie(asked.rie),
+        layer=layer,
+        layer_name=layer_name,
+        loader=asked.loader,
+        freezer=asked.freezer,
+        show=_show_line if asked.logs else None,
+    )
+
+
+def check_handler(handler: str, directory: Path) -> None:
+    """Refuse what cannot be a handler's name; whether it imports, the runtime will say."""
+    if not directory.is_dir():
+        raise usage(f"--dir {directory}: no such folder")
+    module, dot, function = handler.rpartition(".")
+    if not dot or not module or not function.isidentifier():
+        raise usage(f"{handler!r} is no handler's name: write module.function, as in app.handler")
+    if function == "py":
+        raise usage(f"{handler!r} is a file: name the function in it, as in {Path(handler).stem}.handler")
+
+
+def region_of(environ: Mapping[str, str]) -> str:
+    """Return the region that the caller works in."""
+    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+def _check_writable(option: str, path: str | None) -> None:
+    if path and path != "-" and not Path(path).resolve().parent.is_dir():
+        raise usage(f"--{option} {path}: its folder does not exist")
+
+
+def _find_layer(asked: argparse.Namespace) -> tuple[Path | None, str | None]:
+    if asked.no_layer:
+        return None, None
+    if not asked.layer:
+        return archive.unpacked_layer(host_arch()), "built from this installation"
+    complaints = inspection.wrong(archive.read_zip(Path(asked.layer)))
+    if complaints:
+        raise Failure(f"{asked.layer} would break the function:\n" + "\n".join(f"  {line}" for line in complaints))
+    return archive.unpacked_zip(Path(asked.layer)), asked.layer
+
+
+def _show_line(line: str) -> None:
+    dim, plain = ("\x1b[2m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
+    print(f"{dim}{line}{plain}", file=sys.stderr, flush=True)

@@ -1,0 +1,159 @@
+"""The caller's end of a sandbox.
+
+In: what to run. Out: RIE answering on a port, a freezer, and an end to it all. The sandbox itself, and the
+cleaning up, are the keeper's (see ``keeper``).
+"""
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import afterglow_layer
+from afterglow_layer.failure import Failure
+from afterglow_layer.local import keeper
+from afterglow_layer.local.cgroups import Home
+from afterglow_layer.local.freezer import Freezer, choose
+
+START_LIMIT_S = 20.0
+STOP_LIMIT_S = 6.0  # RIE gives the environment 2 s to shut down.
+
+NO_NAMESPACES = """\
+this machine does not let Afterglow make a sandbox: {reason}
+It takes a mount and a pid namespace: root, or user namespaces
+(`sysctl -w kernel.unprivileged_userns_clone=1`;
+on Ubuntu 24.04 `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; in Docker, `--privileged`).
+Where neither can be had, put the layer into AWS' own image: docs/local-run.md has the Dockerfile."""
+
+_KEEPER = "import sys; sys.path.insert(0, sys.argv[1]); from afterglow_layer.local import keeper; keeper.main()"
+
+
+class Ports(NamedTuple):
+    """Where RIE listens, on 127.0.0.1."""
+
+    runtime_api: int
+    invoke: int
+
+
+class SandboxEnded(Exception):  # noqa: N818 - a fact about the sandbox; what it means is the caller's to say
+    """RIE went, or never came; its log says why."""
+
+
+class Sandbox:
+    """One RIE with all that belongs to it, in namespaces of its own."""
+
+    freezer: Freezer
+
+    def __init__(self, order: keeper.Order, ports: Ports, freezer: str) -> None:
+        self.invoke_port = ports.invoke
+        self._asked_freezer = freezer
+        self._said: dict[str, dict[str, Any]] = {}
+        self._unread = b""
+        log_read, log_write = os.pipe()
+        self._process = _spawn_keeper(log_write)
+        os.close(log_write)
+        self.stdout: IO[bytes] = os.fdopen(log_read, "rb")
+        self._tell_keeper(json.dumps(order._replace(log_fd=log_write)._asdict()))
+
+    @property
+    def stderr(self) -> IO[bytes]:
+        """RIE's own log."""
+        return _given(self._process.stderr)
+
+    def wait_until_up(self) -> None:
+        """Return when RIE listens; SandboxEnded if it went, Failure if no sandbox can be made here."""
+        give_up = time.monotonic() + START_LIMIT_S
+        while not {"up", "started"} <= self._said.keys():
+            self._go_on(give_up)
+            self._listen_to_keeper(0.1)
+        group = self._said["started"]["group"]
+        home = Home(group["kind"], Path(group["path"])) if group else None
+        self.freezer = choose(self._asked_freezer, home, self._said["up"]["init_pid"])
+        while not _listens(self.invoke_port):
+            self._go_on(give_up)
+            time.sleep(0.002)
+        self._go_on(give_up)  # It may be somebody else who listens there, while RIE has failed to.
+
+    def _go_on(self, give_up: float) -> None:
+        if "failed" in self._said:
+            raise Failure(NO_NAMESPACES.format(reason=self._said["failed"]["reason"]))
+        if self.ended():
+            raise SandboxEnded
+        if time.monotonic() > give_up:
+            raise Failure(f"RIE did not come up within {START_LIMIT_S:g} s")
+
+    def ended(self) -> bool:
+        """Tell whether RIE has gone."""
+        self._listen_to_keeper(0)
+        return bool({"exited", "gone"} & self._said.keys())
+
+    def stop(self) -> None:
+        """Let RIE shut the environment down as Lambda does (SHUTDOWN, 2 s), and wait for that."""
+        self._tell_keeper("stop")
+        give_up = time.monotonic() + STOP_LIMIT_S
+        while not self.ended() and time.monotonic() < give_up:
+            self._listen_to_keeper(0.2)
+
+    def close(self) -> None:
+        """End whatever is left; return when processes, mounts, cgroup and the run's folder are gone."""
+        _given(self._process.stdin).close()
+        self._process.wait()
+        _given(self._process.stdout).close()
+
+    def _tell_keeper(self, line: str) -> None:
+        stdin = _given(self._process.stdin)
+        try:
+            stdin.write(line.encode() + b"\n")
+            stdin.flush()
+        except BrokenPipeError:
+            self._said["gone"] = {}
+
+    def _listen_to_keeper(self, limit_s: float) -> None:
+        status = _given(self._process.stdout).fileno()
+        if "gone" in self._said or not select.select([status], [], [], limit_s)[0]:
+            return
+        chunk = os.read(status, 65536)
+        if not chunk:
+            self._said["gone"] = {}
+        *lines, self._unread = (self._unread + chunk).split(b"\n")
+        for message in map(json.loads, lines):
+            self._said[message["status"]] = message
+
+
+def free_ports() -> Ports:
+    """Return two ports that nobody listens on right now."""
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return Ports(first.getsockname()[1], second.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _spawn_keeper(log_fd: int) -> "subprocess.Popen[bytes]":
+    root = str(Path(afterglow_layer.__file__).parent.parent)
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _KEEPER, root],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        pass_fds=(log_fd,),
+        start_new_session=True,  # Ctrl-C reaches the command alone, which ends the sandbox in order.
+    )
+
+
+def _given(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None  # noqa: S101 - for the type checker: Popen was asked for a pipe
+    return stream
