@@ -1,0 +1,55 @@
+"""The ``afterglow`` command. In: its arguments. Out: an exit status.
+
+0 it worked · 1 it did not · 2 wrong usage · 3 ``--fail-on`` found something · 130 Ctrl-C or SIGTERM.
+Each verb's module is imported when its turn comes; ``--help`` costs argparse alone.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from afterglow.version import __version__
+from afterglow_layer.commands import layer, run
+from afterglow_layer.failure import Failure
+
+INTERRUPTED = 130
+
+EPILOG = """\
+examples:
+  afterglow run app.handler                        three invocations of app.handler in this folder
+  afterglow run app.handler --event event.json     the same with an event of your own
+  afterglow layer build                            dist/afterglow-layer-x86_64.zip and -arm64.zip
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; each verb adds its own."""
+    parser = argparse.ArgumentParser(
+        prog="afterglow",
+        description="See what a Lambda function does, and what goes on after its handler has returned.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"afterglow {__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    run.add_to(verbs)
+    layer.add_to(verbs)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that ``arguments`` ask for and return its exit status."""
+    asked = build_parser().parse_args(arguments)
+    try:
+        status: int = asked.act(asked)
+    except Failure as failure:
+        print(f"afterglow: {failure}", file=sys.stderr)
+        return failure.status
+    except KeyboardInterrupt:
+        print("afterglow: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough; keep the interpreter from flushing into the void again.
+        sys.stderr.close()
+        return 1
+    return status
