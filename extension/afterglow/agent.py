@@ -19,8 +19,8 @@ from afterglow.inbox import Inbox
 from afterglow.lifecycle import Event, State
 from afterglow.lingering import Lingering
 from afterglow.outlet import Embedded, Outlet, Outlets, RecordsFile, write_all
-from afterglow.records import Environment, Overhead, Sample, Shutdown
 from afterglow.recorder import Boot, Clock, Recorder
+from afterglow.records import Environment, Overhead, Sample, Shutdown
 from afterglow.runtime_api import ApiError
 from afterglow.sampler import Look, Sampler
 from afterglow.settings import Settings
@@ -50,7 +50,7 @@ class Agent:
         boot = Boot(handoff.started_mono_ns, handoff.boot_cpu_ns, handoff.registered_mono_ns)
         self.recorder = Recorder(boot, self.frozen)
         self.lingering = Lingering(self.env_id, self.frozen, self._choose)
-        self.inbox = Inbox(_python_socket(handoff.listener))
+        self.inbox = Inbox(handoff.listener)
         self.sampler = Sampler(settings.sample_ms, settings.sample_max_ms)
         self.state = State.STARTED
         self.runtime_pid: int | None = None
@@ -184,8 +184,6 @@ class Agent:
 
     def _on_fact_returned(self, pid: int, fact: dict[str, Any]) -> None:
         running = self.recorder.returned(fact)
-        for cancelled in fact["lost"]:
-            self.lingering.cancelled(pid, cancelled)
         self._take_works(pid, fact)
         self._settle()
         if fact["unlooked"]:
@@ -198,6 +196,12 @@ class Agent:
         self.wait_ms = AFTER_RETURN_MS
         proc.reset_peak_rss(pid)
 
+    def _on_fact_found(self, pid: int, fact: dict[str, Any]) -> None:
+        for announced in fact["new"]:
+            self.lingering.announce(pid, announced)
+        for cancelled in fact["lost"]:
+            self.lingering.cancelled(pid, cancelled)
+
     def _on_fact_ended(self, pid: int, fact: dict[str, Any]) -> None:
         self.lingering.end(pid, fact["w"], fact["at"], fact["cpu"])
 
@@ -209,8 +213,6 @@ class Agent:
     def _take_works(self, pid: int, fact: dict[str, Any]) -> None:
         for work, cpu_ns, moved in fact["works"]:
             self.lingering.update(pid, work, cpu_ns, bool(moved))
-        for announced in fact["new"]:
-            self.lingering.announce(pid, announced)
 
     # -- ticks -----------------------------------------------------------------------------------------------
 
@@ -339,15 +341,6 @@ class Agent:
         if self.dependencies is None:
             self.dependencies = read_dependencies(self.task_root) if self.task_root else frozenset()
         return choose(frames, self.dependencies, self.task_root)
-
-
-def _python_socket(listener: Any) -> Any:
-    """Boot had ``_socket`` only; ``accept`` is the full class's."""
-    if listener is None:
-        return None
-    import socket  # noqa: PLC0415 - next to its only use
-
-    return socket.socket(fileno=listener.detach())
 
 
 def announce(complaints: list[str]) -> None:

@@ -6,11 +6,10 @@ Lambda starts the runtime only when all extensions have registered: until then e
 Only ``posix``, ``_socket``, ``time`` and ``sys`` are here for that reason.
 """
 
+import _socket
 import posix
 import sys
 import time
-
-import _socket
 
 from afterglow.runtime_api import ApiError, RuntimeApi
 
@@ -22,7 +21,15 @@ NICEST = 19
 class Handoff:
     """What boot has in hand when it calls ``main``: the connection, the hook's listener, and its own clocks."""
 
-    __slots__ = ("api", "boot_cpu_ns", "identity", "listener", "registered_mono_ns", "started_mono_ns", "subscribed")
+    __slots__ = (
+        "api",
+        "boot_cpu_ns",
+        "identity",
+        "listener",
+        "registered_mono_ns",
+        "started_mono_ns",
+        "subscribed",
+    )
 
     def __init__(self, api: RuntimeApi, listener: "_socket.socket | None") -> None:
         self.api = api

@@ -66,9 +66,7 @@ def dimension_value(text: str) -> str:
     printable = "".join(char if " " <= char <= "~" else "?" for char in text)
     if not printable.strip():
         return "(empty)"
-    return (
-        printable if len(printable) <= MAX_DIMENSION_VALUE else printable[: MAX_DIMENSION_VALUE - 3] + "..."
-    )
+    return printable if len(printable) <= MAX_DIMENSION_VALUE else printable[: MAX_DIMENSION_VALUE - 3] + "..."
 
 
 def _grouped(windows: Iterable[Window], emitter: Emitter) -> Iterator[tuple[Window, dict[str, str]]]:

@@ -13,7 +13,8 @@ _INT_OR_NONE = (int, type(None))
 FIELDS: dict[str, dict[str, Any]] = {
     "hello": {"v": int, "python": _TEXT_OR_NONE, "at": int, "took": int, "cpu": int, "root": _TEXT_OR_NONE},
     "init": {"from": int, "at": int, "cpu": int, "error": _TEXT_OR_NONE},
-    "entered": {"id": str, "n": int, "at": int, "works": list, "new": list},
+    "entered": {"id": str, "n": int, "at": int, "works": list},
+    "found": {"new": list, "lost": list},
     "returned": {
         "id": str,
         "n": int,
@@ -25,8 +26,6 @@ FIELDS: dict[str, dict[str, Any]] = {
         "own": int,
         "unlooked": int,
         "works": list,
-        "new": list,
-        "lost": list,
     },
     "ended": {"w": int, "at": int, "cpu": _INT_OR_NONE},
     "gave-up": {"error": str},

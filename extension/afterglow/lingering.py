@@ -24,13 +24,24 @@ class Beginning(NamedTuple):
 
     at_ns: int
     request_id: str
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index is of no use to a record
 
 
 class Piece:
     """One piece of work, as far as it is known."""
 
-    __slots__ = ("cpu_ns", "ended_ns", "fact", "finding_id", "reason", "reported", "resumed", "revision", "site", "woke")
+    __slots__ = (
+        "cpu_ns",
+        "ended_ns",
+        "fact",
+        "finding_id",
+        "reason",
+        "reported",
+        "resumed",
+        "revision",
+        "site",
+        "woke",
+    )
 
     def __init__(self, finding_id: str, fact: dict[str, Any], site: CallSite | None) -> None:
         self.finding_id = finding_id

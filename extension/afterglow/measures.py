@@ -83,9 +83,7 @@ MEASURES: dict[type[Record], Measure] = {
         ),
         _of_invocation,
     ),
-    Finding: Measure(
-        ("LingeringCount", "ResumedCount", "LostCount", "LingeringMs", "LingeringCpuMs"), _of_finding
-    ),
+    Finding: Measure(("LingeringCount", "ResumedCount", "LostCount", "LingeringMs", "LingeringCpuMs"), _of_finding),
     Footprint: Measure(("AgentMemoryMB",), _of_footprint),
     Overhead: Measure(("AfterglowOverheadMs", "BytesOut"), _of_overhead),
     Loss: Measure(("DroppedRecords",), _of_loss),

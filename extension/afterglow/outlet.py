@@ -10,7 +10,8 @@ from typing import Protocol
 
 from afterglow.aggregate import Aggregate
 from afterglow.emf import Emitter, encode
-from afterglow.records import Environment, Finding, Loss, Record, encode as encode_record, kind_of
+from afterglow.records import Environment, Finding, Loss, Record, kind_of
+from afterglow.records import encode as encode_record
 from afterglow.settings import Settings
 
 

@@ -34,7 +34,16 @@ class Boot(NamedTuple):
 class Running:
     """An invocation that has begun."""
 
-    __slots__ = ("agent_cpu_from_ms", "frozen_ms", "index", "invoked_ns", "request_id", "returned", "seen", "told")
+    __slots__ = (
+        "agent_cpu_from_ms",
+        "frozen_ms",
+        "index",
+        "invoked_ns",
+        "request_id",
+        "returned",
+        "seen",
+        "told",
+    )
 
     def __init__(self, request_id: str, index: int, invoked_ns: int, agent_cpu_ms: float) -> None:
         self.request_id = request_id
@@ -113,8 +122,8 @@ class Recorder:
         hello, started_ns = self.hello, self.process_started_ns
         if hello is None or started_ns is None or not hello["at"]:
             return None
-        most_ms = (hello["at"] - started_ns) / 1e6
-        cpu_ms = (hello["cpu"] - hello["took"]) / 1e6
+        most_ms: float = (hello["at"] - started_ns) / 1e6
+        cpu_ms: float = (hello["cpu"] - hello["took"]) / 1e6
         return min(max(cpu_ms, most_ms - 10), max(most_ms, 0.0))
 
     def tell(self, clock: Clock, agent_cpu_ms: float, *, but: str | None = None) -> list[Invocation]:

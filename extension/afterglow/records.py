@@ -55,15 +55,15 @@ class Invocation(NamedTuple):
     """One invocation. ``None`` wherever the source (hook, /proc) was not there to say."""
 
     request_id: str
-    index: int  # 1 for the environment's first
+    index: int  # type: ignore[assignment]  # 1 for the environment's first; tuple.index is of no use to a record
     at_ms: int
     cold: bool
-    status: str  # ok, error, unfinished (the environment ended before the handler returned)
+    status: str  # ok, error, unfinished (the environment ended before the return), unknown (no hook to tell)
     error_type: str | None
     duration_ms: float | None  # handler entered → handler returned
     cpu_user_ms: float | None  # of the runtime's process, same interval
     cpu_system_ms: float | None
-    wait_ms: float | None  # duration − CPU, not below 0
+    wait_ms: float | None  # duration less CPU, not below 0
     rss_bytes: int | None  # the function's processes, at the return
     peak_rss_bytes: int | None  # the function's processes, highest during this invocation
     threads: int | None  # at the return
@@ -168,7 +168,7 @@ class RecordError(ValueError):
 
 
 def kind_of(record: Record) -> str:
-    """Return the record's kind as it stands on the wire: ``invocation``, ``finding``, …"""
+    """Return the record's kind as it stands on the wire: ``invocation``, ``finding`` and so on."""
     return type(record).__name__.lower()
 
 
@@ -214,9 +214,7 @@ def _checked_fields(kind: str, types: dict[str, Any], document: dict[str, Any]) 
         raise RecordError(f'{kind}: field "{missing[0]}" is missing')
     for name, wanted in types.items():
         if not _fits(document[name], wanted):
-            raise RecordError(
-                f'{kind}: field "{name}" must be {_spelled(wanted)}, not {_named(document[name])}'
-            )
+            raise RecordError(f'{kind}: field "{name}" must be {_spelled(wanted)}, not {_named(document[name])}')
     return {name: document[name] for name in types}
 
 

@@ -60,7 +60,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def _namespace(text: str) -> str:
-    """CloudWatch's own rule: 1-255 characters of A-Z a-z 0-9 . - _ / # : and not AWS/…"""
+    """CloudWatch's own rule: 1-255 characters of A-Z a-z 0-9 . - _ / # : and not AWS/."""
     if not 0 < len(text) <= 255 or text.startswith("AWS/") or set(text) - _NAMESPACE_CHARACTERS:
         raise ValueError
     return text
@@ -119,7 +119,10 @@ TABLE: dict[str, Setting] = {
     ),
     "findings": Setting("AFTERGLOW_FINDINGS", _switch, "on or off", "one log line per finding"),
     "sample_ms": Setting(
-        "AFTERGLOW_SAMPLE_MS", _whole(1, 10_000), "a whole number of milliseconds, 1 to 10000", "first sampling interval"
+        "AFTERGLOW_SAMPLE_MS",
+        _whole(1, 10_000),
+        "a whole number of milliseconds, 1 to 10000",
+        "first sampling interval",
     ),
     "sample_max_ms": Setting(
         "AFTERGLOW_SAMPLE_MAX_MS",

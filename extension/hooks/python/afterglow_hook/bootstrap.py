@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _cancelled: list[dict[str, Any]] = []
 _MOST_CANCELLED = 100
+_PER_MESSAGE = 10  # of at most about 3 KB each: 8 frames with long paths
 
 
 def give_up(error: BaseException) -> None:
@@ -50,22 +51,28 @@ def _timed_import(get_handler: Callable[[str], Any]) -> Callable[[str], Any]:
         error: str | None = "unknown"
         try:
             found = get_handler(handler)
-            error = None
-            return found
         except BaseException as raised:
             error = getattr(raised, "exception_type", None) or type(raised).__name__
             raise
+        else:
+            error = None
+            return found
         finally:
-            wire.send({"t": "init", "from": began_ns, "at": time.monotonic_ns(), "error": error,
-                       "cpu": time.process_time_ns() - cpu_ns})
+            wire.send(
+                {
+                    "t": "init",
+                    "from": began_ns,
+                    "at": time.monotonic_ns(),
+                    "error": error,
+                    "cpu": time.process_time_ns() - cpu_ns,
+                }
+            )
 
     return _get_handler
 
 
 def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
-    def _handle_event_request(
-        client: Any, request_handler: Any, invoke_id: str, *rest: Any, **named: Any
-    ) -> Any:
+    def _handle_event_request(client: Any, request_handler: Any, invoke_id: str, *rest: Any, **named: Any) -> Any:
         if not current.alive:
             return handle_event_request(client, request_handler, invoke_id, *rest, **named)
         invocation = _Invocation(invoke_id)
@@ -118,11 +125,12 @@ class _Invocation:
             self.index = current.index
             fact: dict[str, Any] = {"t": "entered", "id": self.request_id, "n": self.index}
             woken = look.at_entry() if origins.threads else []
-            fact["works"], fact["new"] = look.updates(), [work.announcement() for work in woken]
+            fact["works"] = look.updates()
+            _tell_found(woken)
             self.usage_in = resource.getrusage(resource.RUSAGE_SELF)[:2]
             fact["at"] = self.entered_ns = time.monotonic_ns()
             wire.send(fact)
-        except Exception as error:  # noqa: BLE001 - the guard on the handler's path
+        except Exception as error:
             give_up(error)
         self.own_ns = time.monotonic_ns() - began_ns
 
@@ -134,7 +142,7 @@ class _Invocation:
         try:
             self.usage_out = resource.getrusage(resource.RUSAGE_SELF)[:2]
             self.clocks = look.clocks()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             give_up(error)
         self.own_ns += time.monotonic_ns() - self.left_ns
 
@@ -145,20 +153,35 @@ class _Invocation:
         began_ns = time.monotonic_ns()
         try:
             updates = look.updates()
-            works = [work.announcement() for work in look.after_return(self.clocks)]
-            fact = {"t": "returned", "id": self.request_id, "n": self.index, "from": self.entered_ns,
-                    "at": self.left_ns, "error": self.error, "works": updates, "new": works,
-                    "user": self.usage_out[0] - self.usage_in[0], "system": self.usage_out[1] - self.usage_in[1],
-                    "lost": _cancelled[:], "unlooked": look.unlooked + origins.overflowed}
-            _cancelled.clear()
+            _tell_found(look.after_return(self.clocks))
+            fact = {
+                "t": "returned",
+                "id": self.request_id,
+                "n": self.index,
+                "from": self.entered_ns,
+                "at": self.left_ns,
+                "error": self.error,
+                "works": updates,
+                "user": self.usage_out[0] - self.usage_in[0],
+                "system": self.usage_out[1] - self.usage_in[1],
+                "unlooked": look.take_unlooked(),
+            }
             fact["own"] = self.own_ns + time.monotonic_ns() - began_ns
             wire.send(fact)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             give_up(error)
 
 
+def _tell_found(works: list[Any]) -> None:
+    """Announce new work in messages of a bounded size."""
+    announcements = [work.announcement() for work in works]
+    while announcements or _cancelled:
+        wire.send({"t": "found", "new": announcements[:_PER_MESSAGE], "lost": _cancelled[:_PER_MESSAGE]})
+        del announcements[:_PER_MESSAGE], _cancelled[:_PER_MESSAGE]
+
+
 def _begin(request_id: str) -> None:
-    if not wire.connected_here() and wire.connect():  # a worker that was forked after the hook was installed
+    if wire.is_forked() and wire.connect():  # a worker that was forked after the hook was installed
         wire.say_hello(time.monotonic_ns())
     current.request_id = request_id
     current.index += 1
@@ -175,8 +198,16 @@ def note_cancelled(tasks: Any) -> None:
             continue
         state = task_state(task.get_coro())[0]
         if state != IDLE:
-            _cancelled.append({"name": origin.name, "site": spelled(origin.site), "id": origin.request_id,
-                               "n": origin.index, "state": state, "at": time.monotonic_ns()})
+            _cancelled.append(
+                {
+                    "name": origin.name,
+                    "site": spelled(origin.site),
+                    "id": origin.request_id,
+                    "n": origin.index,
+                    "state": state,
+                    "at": time.monotonic_ns(),
+                }
+            )
 
 
 def forget_all() -> None:

@@ -78,9 +78,7 @@ def clocks() -> dict[int, int | None]:
 
 
 def _requested(origin: Origin | None) -> bool:
-    return (
-        origin is not None and origin.what != "pool" and origin.work is None and origin.request_id is not None
-    )
+    return origin is not None and origin.what != "pool" and origin.work is None and origin.request_id is not None
 
 
 def _others() -> list[threading.Thread]:
@@ -129,9 +127,7 @@ def _jobs(now_ns: int) -> Iterator[Work]:
         if done():
             origins.jobs.pop(key, None)
             continue
-        groups.setdefault((origin.executor, origin.site, origin.request_id, origin.name), []).append(
-            (origin, future)
-        )
+        groups.setdefault((origin.executor, origin.site, origin.request_id, origin.name), []).append((origin, future))
     for members in groups.values():
         running = sum(bool(getattr(future, "running", bool)()) for _, future in members)
         state = f"{running} running, {len(members) - running} queued" if running else f"{len(members)} queued"
@@ -181,6 +177,13 @@ def _moved_threads(now_ns: int) -> Iterator[Work]:
             work = ThreadWork(origin, "looked idle, then ran on", now_ns, thread)
             work.cpu_at_start_ns = origin.cpu_ns
             yield work
+
+
+def take_unlooked() -> int:
+    """Return how many entries nobody has looked at since the last call."""
+    global unlooked
+    count, unlooked, origins.overflowed = unlooked + origins.overflowed, 0, 0
+    return count
 
 
 def forget_all() -> None:

@@ -31,7 +31,7 @@ def guarded(note: Callable[..., None]) -> Callable[..., None]:
         if current.alive:
             try:
                 note(*args)
-            except Exception as error:  # noqa: BLE001 - see the package: caught here, said once, switched off
+            except Exception as error:
                 bootstrap.give_up(error)
 
     return observe
@@ -178,9 +178,7 @@ def _task_adder(add: Callable[[Any], None]) -> Callable[[Any], None]:
 def note_task(task: Any, create: Any) -> None:
     """Note who creates a task; ``create`` is the frame that calls the constructor."""
     coroutine = task.get_coro()
-    origins.note_weakly(
-        origins.tasks, task, Origin("asyncio-task", _named(coroutine) or "a task", site_of(create))
-    )
+    origins.note_weakly(origins.tasks, task, Origin("asyncio-task", _named(coroutine) or "a task", site_of(create)))
 
 
 @guarded
@@ -194,9 +192,7 @@ def note_cancelled(tasks: Any) -> None:
 
 def _watch_subprocess(module: ModuleType) -> None:
     """``_posixsubprocess.fork_exec`` is the last call of Popen; a missing program is raised after it."""
-    holder, name = (
-        (module, "_fork_exec") if hasattr(module, "_fork_exec") else (module._posixsubprocess, "fork_exec")
-    )
+    holder, name = (module, "_fork_exec") if hasattr(module, "_fork_exec") else (module._posixsubprocess, "fork_exec")
     fork_exec = getattr(holder, name)
 
     def observed(*args: Any) -> int:
@@ -229,9 +225,7 @@ def note_multiprocessing(process: Any, start: Any) -> None:
     module = getattr(target, "__module__", "") or ""
     if module in _POOL_MODULES or module == "multiprocessing.managers" or process.pid is None:
         return
-    origins.note(
-        origins.processes, process.pid, Origin("process", _named(target) or process.name, site_of(start))
-    )
+    origins.note(origins.processes, process.pid, Origin("process", _named(target) or process.name, site_of(start)))
 
 
 def _watch_multiprocessing(module: ModuleType) -> None:
@@ -274,7 +268,7 @@ class _Watcher:
             if spec is not None and spec.loader is not None:
                 self._loaders[name] = spec.loader
                 spec.loader = self
-                return spec
+                return spec  # type: ignore[no-any-return]  # finders are duck-typed
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -293,7 +287,7 @@ class _Watcher:
 def _observe(name: str, module: ModuleType) -> None:
     try:
         WATCHED[name](module)
-    except Exception as error:  # noqa: BLE001 - another Python may lack the leaf: this one thing stays unseen
+    except Exception as error:
         os.write(2, f"afterglow: cannot watch {name}: {type(error).__name__}: {error}\n".encode())
 
 

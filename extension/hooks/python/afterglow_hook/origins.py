@@ -74,7 +74,11 @@ def note_weakly(table: dict[int, Origin], obj: Any, origin: Origin) -> None:
     """Add an entry that goes when ``obj`` goes."""
     key = id(obj)
     if note(table, key, origin):
-        origin.ref = weakref.ref(obj, lambda _, key=key, table=table: table.pop(key, None))
+
+        def forget(_: Any) -> None:
+            table.pop(key, None)
+
+        origin.ref = weakref.ref(obj, forget)
 
 
 def forget_all() -> None:

@@ -53,9 +53,7 @@ _SYSCALLS = {
     },
 }
 _SELECTS = (23, 270) if os.uname().machine == "x86_64" else (72,)
-_WORDS = {
-    number: word for word, numbers in _SYSCALLS.get(os.uname().machine, {}).items() for number in numbers
-}
+_WORDS = {number: word for word, numbers in _SYSCALLS.get(os.uname().machine, {}).items() for number in numbers}
 
 _idle_codes: dict[CodeType, bool] = {}
 
@@ -65,8 +63,7 @@ def is_idle_code(code: CodeType) -> bool:
     verdict = _idle_codes.get(code)
     if verdict is None:
         verdict = _idle_codes[code] = any(
-            code.co_name in names and is_stdlib(code.co_filename, name)
-            for name, names in _IDLE_PLACES.items()
+            code.co_name in names and is_stdlib(code.co_filename, name) for name, names in _IDLE_PLACES.items()
         )
     return verdict
 

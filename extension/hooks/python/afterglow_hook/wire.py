@@ -6,9 +6,9 @@ failed system call, then nothing. ``docs/decisions/0004-hook-wire.md`` says why 
 
 from __future__ import annotations
 
+import _socket
 import json
 import os
-import socket
 import sys
 import time
 
@@ -21,36 +21,36 @@ LARGEST_MESSAGE_BYTES = 65_536
 
 dropped = 0
 """Facts that the extension did not get: the next fact that goes through tells it how many."""
-_socket: socket.socket | None = None
+_link: _socket.socket | None = None
 _pid = 0
 
 
 def connect() -> bool:
     """(Re)connect to this environment's extension; False when there is none."""
-    global _socket, _pid  # noqa: PLW0603 - one connection per process is this module's topic
+    global _link, _pid  # noqa: PLW0603 - one connection per process is this module's topic
     close()
     _pid = os.getpid()
-    link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
     try:
         link.connect(b"\0afterglow/1/" + os.environ["AWS_LAMBDA_RUNTIME_API"].encode())
     except OSError:  # no extension (yet): the function runs as it would without us
         link.close()
         return False
-    _socket = link
+    _link = link
     return True
 
 
 def close() -> None:
     """Let go of the connection; in a forked child this leaves the parent's alone."""
-    global _socket  # noqa: PLW0603 - as above
-    if _socket is not None:
-        _socket.close()
-        _socket = None
+    global _link  # noqa: PLW0603 - as above
+    if _link is not None:
+        _link.close()
+        _link = None
 
 
-def connected_here() -> bool:
-    """Return whether this very process, and not the one it was forked from, has a connection."""
-    return _socket is not None and _pid == os.getpid()
+def is_forked() -> bool:
+    """Return whether this process was forked after the last ``connect``."""
+    return _pid != os.getpid()
 
 
 def say_hello(began_ns: int) -> None:
@@ -71,20 +71,17 @@ def say_hello(began_ns: int) -> None:
 def send(fact: dict[str, Any]) -> bool:
     """Send one fact if that is possible at once."""
     global dropped  # noqa: PLW0603 - as above
-    if _socket is None:
+    if _link is None:
         return False
     if dropped:
         fact["dropped"] = dropped
     message = json.dumps(fact, separators=(",", ":")).encode()
     try:
-        if len(message) > LARGEST_MESSAGE_BYTES:
-            raise BlockingIOError
-        _socket.send(message, socket.MSG_NOSIGNAL)
+        sent = len(message) <= LARGEST_MESSAGE_BYTES and _link.send(message, _socket.MSG_NOSIGNAL) > 0
     except BlockingIOError:
-        dropped += 1
-        return False
+        sent = False
     except OSError:  # the extension is gone: nobody will ever read this
         close()
         return False
-    dropped = 0
-    return True
+    dropped = 0 if sent else dropped + 1
+    return sent

@@ -98,9 +98,11 @@ class ThreadWork(Work):
         super().__init__(origin, state, at_ns)
 
     def read_cpu_ns(self) -> int | None:
+        """Return the thread's own clock."""
         return thread_cpu_ns(self.thread.native_id)
 
     def alive(self) -> bool:
+        """Look whether the thread still runs."""
         return self.thread.is_alive()
 
 
@@ -125,15 +127,14 @@ class JobsWork(Work):
         """Sum over the executor's threads; None for a pool of processes."""
         executor = self.origin.executor
         active = list(threading._active.values())  # type: ignore[attr-defined]
-        mine = [
-            thread for thread in active if getattr(origins.threads.get(id(thread)), "executor", 0) == executor
-        ]
+        mine = [thread for thread in active if getattr(origins.threads.get(id(thread)), "executor", 0) == executor]
         ended_ns = origins.ended_cpu_ns.get(executor, 0)
         if not executor or not (mine or ended_ns):
             return None
         return ended_ns + sum(thread_cpu_ns(thread.native_id) or 0 for thread in mine)
 
     def alive(self) -> bool:
+        """Look whether any of the jobs is not done."""
         return any(not _is_done(future) for future in self.futures)
 
 
@@ -160,14 +161,16 @@ class TaskWork(Work):
         self.end(time.monotonic_ns())
 
     def read_cpu_ns(self) -> int | None:
-        """The CPU of the loop's thread: nothing tells one task's share apart."""
+        """Return the CPU of the loop's thread: nothing tells one task's share apart."""
         thread = threading._active.get(getattr(self.task.get_loop(), "_thread_id", None))  # type: ignore[attr-defined]
         return thread_cpu_ns(thread.native_id) if thread is not None else None
 
     def alive(self) -> bool:
+        """Look whether the task is not done."""
         return not self.task.done()
 
     def moved(self) -> bool:
+        """Return whether its loop runs, or it has got further since the last look."""
         progress = task_state(self.task.get_coro())[1]
         moved, self.progress = progress != self.progress, progress
         return moved or bool(self.task.get_loop().is_running())
@@ -181,4 +184,5 @@ class ProcessWork(Work):
         super().__init__(origin, state, at_ns)
 
     def alive(self) -> bool:
+        """Look whether the child still runs."""
         return process_alive(self.pid) if self.pid is not None else False
