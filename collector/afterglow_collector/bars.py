@@ -36,9 +36,7 @@ def bars_of(document: dict[str, Any]) -> list[Bar]:
             if finding["invocation"] == number
         ]
     downs = [e["shutdown"] for e in document["environments"] if e["shutdown"]]
-    return bars + [
-        Bar("Shutdown", d["took_ms"], d["at_ms"], d["at_ms"] + d["took_ms"], "shutdown") for d in downs
-    ]
+    return bars + [Bar("Shutdown", d["took_ms"], d["at_ms"], d["at_ms"] + d["took_ms"], "shutdown") for d in downs]
 
 
 def init_bars(init: dict[str, Any]) -> list[Bar]:
@@ -76,9 +74,7 @@ def handler_bar(invocation: dict[str, Any]) -> Bar:
     return Bar(label, end - begin, begin, end, "caller", "error" if failed(invocation) else None)
 
 
-def _work_bar(
-    nth: int, finding: dict[str, Any], starter: dict[str, Any] | None, document: dict[str, Any]
-) -> Bar:
+def _work_bar(nth: int, finding: dict[str, Any], starter: dict[str, Any] | None, document: dict[str, Any]) -> Bar:
     """Return the bar of work after the return: awake and frozen time together, as they lay on the clock."""
     if starter:
         begin = handler_bar(starter).to_ms

@@ -15,7 +15,6 @@ from afterglow_collector.words import in_ms
 LABEL_COLUMNS = 13
 FIGURE_COLUMNS = 8
 GUTTER = LABEL_COLUMNS + FIGURE_COLUMNS + 1
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 class Look(NamedTuple):
@@ -60,20 +59,20 @@ def draw(bars: list[Bar], stretches: list[Stretch], columns: int) -> list[Text]:
     return lines
 
 
-def legend(bars: list[Bar], stretches: list[Stretch]) -> Text:
-    """Return what the glyphs of this chart stand for."""
-    kinds = {bar.kind for bar in bars} | (
-        {"work frozen"} if any(bar.kind == "work" for bar in bars) else set()
-    )
+def legend(bars: list[Bar], stretches: list[Stretch], columns: int) -> list[Text]:
+    """Return what the glyphs of this chart stand for, no entry broken across lines."""
+    kinds = {bar.kind for bar in bars} | ({"work frozen"} if any(bar.kind == "work" for bar in bars) else set())
     entries = [(LOOKS[kind], words) for kind, words in LEGEND.items() if kind in kinds]
     entries += [(ENDS[end], words) for end, words in END_LEGEND.items() if end in {bar.end for bar in bars}]
     entries += [(look, fold) for fold, look in FOLDS.items() if fold in {s.fold for s in stretches}]
-    text = Text()
+    lines = [Text()]
     for look, words in entries:
-        text.append(look.glyph, look.style)
-        text.append(f" {words}".replace(" ", NO_BREAK) + "   ", "dim")
-    text.rstrip()
-    return text
+        if lines[-1] and len(lines[-1]) + len(words) + 2 > columns:
+            lines.append(Text())
+        lines[-1].append(look.glyph, look.style).append(f" {words}   ", "dim")
+    for line in lines:
+        line.rstrip()
+    return lines
 
 
 def _header(axis: Axis, start_ms: float) -> list[Text]:

@@ -79,9 +79,7 @@ def _environments(placed: list[_Placed]) -> list[dict[str, Any]]:
 def _invocations(placed: list[_Placed], calls: list[Call]) -> list[dict[str, Any]]:
     """Return one entry per call, with the record that belongs to it; then records that no call explains."""
     waiting = {
-        (number, record.request_id): (number, record)
-        for number, record in placed
-        if isinstance(record, Invocation)
+        (number, record.request_id): (number, record) for number, record in placed if isinstance(record, Invocation)
     }
     entries = []
     for call in calls:
@@ -102,9 +100,7 @@ def _belongs(record: Invocation, call: Call) -> bool:
     return call.sent_at_ms - 1 <= record.at_ms <= call.sent_at_ms + call.took_ms
 
 
-def _invocation(
-    number: int, environment: int | None, record: Invocation | None, call: Call | None
-) -> dict[str, Any]:
+def _invocation(number: int, environment: int | None, record: Invocation | None, call: Call | None) -> dict[str, Any]:
     fields: dict[str, Any] = record._asdict() if record else dict.fromkeys(Invocation._fields)
     if record is None:
         fields["request_id"] = call.request_id if call else None
@@ -169,9 +165,7 @@ def _overhead(placed: list[_Placed]) -> dict[str, Any]:
     parts = [record for _, record in placed if isinstance(record, Overhead)]
     return {
         "agent_cpu_ms": sum(part.agent_cpu_ms for part in parts) if parts else None,
-        "agent_rss_bytes": max(
-            (p.agent_rss_bytes for p in parts if p.agent_rss_bytes is not None), default=None
-        ),
+        "agent_rss_bytes": max((p.agent_rss_bytes for p in parts if p.agent_rss_bytes is not None), default=None),
         "hook_ms": sum(part.hook_ms for part in parts) if parts else None,
         "bytes_out": sum(part.bytes_out for part in parts) if parts else None,
     }

@@ -33,3 +33,4 @@ class RunFacts(NamedTuple):
     calls: list[Call]
     logs: list[str]
     problem: str | None  # why the run could not do what was asked of it
+    frozen_after_ms: float | None = None  # how long the sandbox was held frozen after the last call

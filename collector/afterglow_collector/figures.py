@@ -111,24 +111,22 @@ def memory_figures(document: dict[str, Any], columns: int) -> list[RenderableTyp
 
 
 def cost_figures(document: dict[str, Any]) -> list[RenderableType]:
-    """Return what Afterglow itself took of this run."""
+    """Return what Afterglow itself took of this run, and that nothing was dropped if so."""
     cost, init = document["overhead"], document["init"]
-    cpu, rss, printed = (
-        in_ms(cost["agent_cpu_ms"]),
-        in_mb(cost["agent_rss_bytes"]),
-        in_bytes(cost["bytes_out"]),
-    )
-    lines = [f"Extension: {cpu} of CPU, {rss} resident, {printed} printed."]
-    lines.append(f"Hook: {in_ms(cost['hook_ms'])} in {counted(len(document['invocations']), 'invocation')}.")
+    cpu, rss, printed = in_ms(cost["agent_cpu_ms"]), in_mb(cost["agent_rss_bytes"]), in_bytes(cost["bytes_out"])
+    calls = counted(len(document["invocations"]), "invocation")
+    lines = [f"Extension: {cpu} of CPU beside the function, {rss} resident, {printed} printed."]
+    lines.append(f"Hook: {in_ms(cost['hook_ms'])} in {calls}.")
     if init:
-        lines.append(
-            f"In Init: {in_ms(init['extension_ms'])} to register, {in_ms(init['hook_ms'])} for the hook."
-        )
+        lines.append(f"In Init: {in_ms(init['extension_ms'])} to register, {in_ms(init['hook_ms'])} for the hook.")
+    if document["losses"] and not loss_figures(document):
+        seen = sum(entry["seen"] for entry in document["losses"].values())
+        lines.append(f"Nothing was dropped: {seen} records and facts seen, {seen} emitted.")
     return [Text(line) for line in lines]
 
 
 def loss_figures(document: dict[str, Any]) -> list[RenderableType]:
-    """Return the ledger: what was dropped and why, or that nothing was."""
+    """Return what was dropped and why, and what the ledger does not account for."""
     lines: list[RenderableType] = []
     for of, entry in document["losses"].items():
         dropped = sum(entry["dropped"].values())
@@ -138,7 +136,4 @@ def loss_figures(document: dict[str, Any]) -> list[RenderableType]:
         if entry["seen"] != entry["emitted"] + dropped:
             missing = entry["seen"] - entry["emitted"] - dropped
             lines.append(Text(f"{of}: {missing} of {entry['seen']} not accounted for", "red"))
-    if not lines and document["losses"]:
-        seen = sum(entry["seen"] for entry in document["losses"].values())
-        return [Text(f"Nothing was dropped: {seen} seen, {seen} emitted.")]
     return lines

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from afterglow_collector.advice import advise
 from afterglow_collector.quote import read_lines, shown_path
-from afterglow_collector.sites import by_site
-from afterglow_collector.words import headline, in_ms, invocation, outcome, printable
+from afterglow_collector.sites import by_site, worst
+from afterglow_collector.words import headline, in_ms, invocation, listed, outcome, printable
 
 OUTCOMES_SHOWN = 5  # per call site; the rest is counted
 REQUEST_ID_SHOWN = 8  # characters, as in a short git hash
@@ -67,25 +67,27 @@ def _quote(finding: dict[str, Any], source_root: Path | None) -> list[Renderable
 
 
 def _facts(findings: list[dict[str, Any]]) -> Table:
-    first = findings[0]
+    example = worst(findings)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True, width=11)
     table.add_column(overflow="fold")
-    table.add_row("Started by", ", ".join(dict.fromkeys(_starter(finding) for finding in findings)))
-    table.add_row("Was doing", Text(_doing(first)))
+    table.add_row("Started by", _starters(findings))
+    table.add_row("Was doing", Text(_doing(example)))
     for label, words in zip(["Then", *[""] * OUTCOMES_SHOWN], _outcomes(findings), strict=False):
         table.add_row(label, words)
     table.add_row("Took", Text(_took(findings)))
-    for label, sentence in zip(["What to do", "", ""], advise(first), strict=False):
+    for label, sentence in zip(["What to do", "", ""], advise(example), strict=False):
         table.add_row(label, Text(sentence, "bold" if label else ""))
     return table
 
 
-def _starter(finding: dict[str, Any]) -> str:
-    number, request_id = finding["invocation"], finding["request_id"]
-    if number is None or request_id is None:
-        return invocation(number, request_id)
-    return f"{invocation(number, request_id)} (request {printable(request_id)[:REQUEST_ID_SHOWN]})"
+def _starters(findings: list[dict[str, Any]]) -> str:
+    """Return who started it: with the request's id if it was one, else by number."""
+    if len(findings) == 1:
+        number, request_id = findings[0]["invocation"], findings[0]["request_id"]
+        words = invocation(number, request_id)
+        return words if number is None else f"{words} (request {printable(request_id)[:REQUEST_ID_SHOWN]})"
+    return listed(list(dict.fromkeys(invocation(f["invocation"], f["request_id"]) for f in findings)))
 
 
 def _doing(finding: dict[str, Any]) -> str:

@@ -42,8 +42,7 @@ def parse_lines(source: str, site: int, around: int = 1) -> list[Line]:
         return []
     first, last = max(1, site - around), min(len(lines), site + around)
     quoted = [
-        Line(n, lines[n - 1].rstrip().expandtabs(4)[:QUOTED_CHARACTERS], n == site)
-        for n in range(first, last + 1)
+        Line(n, lines[n - 1].rstrip().expandtabs(4)[:QUOTED_CHARACTERS], n == site) for n in range(first, last + 1)
     ]
     return [line for line in quoted if line.text or line.is_site]
 

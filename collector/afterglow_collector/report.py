@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.segment import Segment
@@ -25,22 +25,27 @@ MARGIN = 2
 ASCII = str.maketrans("█▒░▄▂━╌●✗▶·⋯─│→–…\u00a0", "#=:__=-ox>.~-|>-~ ")  # noqa: RUF001 - glyph to look-alike
 
 
-class _Plain(NamedTuple):
-    """Whatever it holds, spelled with ASCII look-alikes."""
+class _Page(NamedTuple):
+    """Lines without blanks at their ends, in ASCII look-alikes where the console has nothing else."""
 
     content: RenderableType
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
-        for segment in console.render(self.content, options):
-            text = segment.text.translate(ASCII).encode("ascii", "replace").decode()
-            yield Segment(text, segment.style, segment.control)
+        for line in console.render_lines(self.content, options, pad=False):
+            while line and not line[-1].text.strip():
+                line.pop()
+            for text, style, control in line:
+                yield Segment(_ascii(text) if options.ascii_only else text, style, control)
+            yield Segment.line()
+
+
+def _ascii(text: str) -> str:
+    return text.translate(ASCII).encode("ascii", "replace").decode()
 
 
 def render(document: dict[str, Any], console: Console, source_root: Path | None) -> None:
     """Print the report: what failed first, then what was left behind, then the pictures and the figures."""
-    plain = console.options.ascii_only
-    for part in _parts(document, console.width, source_root):
-        console.print(_Plain(part) if plain else part, highlight=False)
+    console.print(_Page(Group(*_parts(document, console.width, source_root))), highlight=False)
 
 
 def _parts(document: dict[str, Any], columns: int, source_root: Path | None) -> list[RenderableType]:
@@ -70,6 +75,6 @@ def _timeline(document: dict[str, Any], columns: int) -> list[RenderableType]:
     bars, stretches = bars_of(document), stretches_of(document)
     lines: list[RenderableType] = list(draw(bars, stretches, columns))
     if lines:
-        lines += [Text(), legend(bars, stretches)]
+        lines += [Text(" "), *legend(bars, stretches, columns)]
     missing = left_out(document)
     return [*lines, Text(missing, "dim")] if missing else lines

@@ -5,6 +5,8 @@ In: the findings of a run document. Out: the same, grouped. Pure.
 
 from typing import Any
 
+WORST_FIRST = ("lost", "resumed", "open", "done")
+
 
 def by_site(findings: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Return the findings in groups of one kind and one call site, in order of first appearance.
@@ -17,3 +19,8 @@ def by_site(findings: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         site = (where["file"], where["line"]) if where["file"] else (finding["name"],)
         groups.setdefault((finding["kind"], finding["what"], *site), []).append(finding)
     return list(groups.values())
+
+
+def worst(findings: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the finding of a group that shows best why it matters."""
+    return min(findings, key=lambda f: WORST_FIRST.index(f["outcome"]) if f["outcome"] in WORST_FIRST else 0)

@@ -76,15 +76,15 @@ def _fold(before: dict[str, Any], after: dict[str, Any], end: float, begin: floa
 
 
 def _last_stretches(document: dict[str, Any], begin: float, end: float) -> list[Stretch]:
-    downs = [e["shutdown"] for e in document["environments"] if e["shutdown"]]
-    down = downs[-1]["at_ms"] if downs else end
-    if down - end <= IDLE_FOLD_MS:
-        return [Stretch(begin, max(end, down) + (downs[-1]["took_ms"] if downs else 0.0), "", None)]
-    return [
-        Stretch(begin, end, "", None),
-        Stretch(end, down, in_ms(down - end), "idle"),
-        Stretch(down, down + max(1.0, downs[-1]["took_ms"]), "", None),
-    ]
+    """Return what follows the last answer: a freeze or a wait, then the thaw and SHUTDOWN."""
+    downs = [environment["shutdown"] for environment in document["environments"] if environment["shutdown"]]
+    last = max([end, *(down["at_ms"] + down["took_ms"] for down in downs)])
+    frozen_ms = document["run"]["frozen_after_ms"] or 0.0
+    thaw = end + frozen_ms if frozen_ms else max([end, *(down["at_ms"] for down in downs)])
+    if not frozen_ms and thaw - end <= IDLE_FOLD_MS:
+        return [Stretch(begin, last, "", None)]
+    fold = Stretch(end, thaw, in_ms(thaw - end), "frozen" if frozen_ms else "idle")
+    return [Stretch(begin, end, "", None), fold, Stretch(thaw, max(thaw + 1, last), "", None)]
 
 
 def left_out(document: dict[str, Any]) -> str | None:

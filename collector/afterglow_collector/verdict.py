@@ -25,19 +25,22 @@ def title_of(document: dict[str, Any]) -> Text:
     """Return what was run, and with what."""
     run = document["run"]
     agent = document["environments"][0]["agent"] if document["environments"] else None
-    title = Text(f"Afterglow {agent}" if agent else "Afterglow", "bold").append(
-        f"  {printable(run['handler'])}"
-    )
+    title = Text(f"Afterglow {agent}" if agent else "Afterglow", "bold").append(f"  {printable(run['handler'])}")
     freezer = f"frozen by {run['freezer']}" if run["freezer"] != "none" else "never frozen"
     calls = counted(len(document["invocations"]), "invocation")
     facts = [
-        f"Python {run['python']}",
+        f"Python {_version(run['python'])}",
         f"{run['memory_mb']} MB",
         f"timeout {run['timeout_s']:g} s",
         calls,
         freezer,
     ]
     return title.append("  " + " · ".join(facts), "dim not bold")
+
+
+def _version(python: str) -> str:
+    """Return the version alone, of ``3.11`` or ``/usr/bin/python3 (3.11)``."""
+    return python.rpartition("(")[2].rstrip(")")
 
 
 def troubles_of(document: dict[str, Any]) -> list[Text]:
@@ -49,9 +52,7 @@ def troubles_of(document: dict[str, Any]) -> list[Text]:
     lines += [_bad(f"Init: the handler's module raised {i['error_type']}") for i in inits if i["error_type"]]
     lines += [line for call in document["invocations"] if failed(call) for line in _failure(call)]
     if lines:
-        lines += [
-            Text("  log: " + printable(line), "dim") for line in document["run"]["logs"][-LOG_LINES_SHOWN:]
-        ]
+        lines += [Text("  log: " + printable(line), "dim") for line in document["run"]["logs"][-LOG_LINES_SHOWN:]]
     return [*lines, Text()] if lines else []
 
 
@@ -63,9 +64,7 @@ def _failure(call: dict[str, Any]) -> list[Text]:
     words = FAILURES.get(caller["outcome"], caller["outcome"])
     kind = caller["error_type"] or call["error_type"]
     status = f", HTTP {caller['http_status']}" if caller["http_status"] not in (None, 200) else ""
-    line = _bad(
-        f"{number} {words}{f': {printable(kind)}' if kind else ''} ({in_ms(caller['took_ms'])}{status})"
-    )
+    line = _bad(f"{number} {words}{f': {printable(kind)}' if kind else ''} ({in_ms(caller['took_ms'])}{status})")
     answer = printable(caller["answer"])[:ANSWER_SHOWN].strip()
     return [line, Text(f"  answer: {answer}", "dim")] if answer else [line]
 
@@ -86,9 +85,7 @@ def verdict_of(document: dict[str, Any]) -> Text:
         return Text("Run without the layer: this is what the caller saw; nobody looked for lingering work.")
     if not any(environment["runtime"] for environment in document["environments"]):
         words = "The hook in the runtime was not heard, so whether work was left behind is not known."
-        return Text(
-            words + " Does the function set PYTHONPATH? Then attach it by the exec wrapper.", "yellow"
-        )
+        return Text(words + " Does the function set PYTHONPATH? Then attach it by the exec wrapper.", "yellow")
     dropped = any(sum(entry["dropped"].values()) for entry in document["losses"].values())
     words = f"No work was left behind in {calls}."
     if dropped:

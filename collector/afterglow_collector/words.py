@@ -62,11 +62,15 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
+def listed(names: list[str], most: int = 5) -> str:
+    """Return ``a, b and c``, or the first of many and how many more there are."""
+    shown = names if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} more"]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
 def headline(finding: dict[str, Any]) -> str:
     """Return what happened, in one sentence without its full stop."""
-    return HEADLINES.get(
-        finding["what"], f"Work of kind {finding['what']} went on after its handler had returned"
-    )
+    return HEADLINES.get(finding["what"], f"Work of kind {finding['what']} went on after its handler had returned")
 
 
 def invocation(number: int | None, request_id: str | None) -> str:

@@ -21,5 +21,6 @@ def notify(order):
 
 def handler(event, context):
     order = event["order"]
+    post("/stock", {"reserve": order})
     threading.Thread(target=notify, args=(order,), name=f"notify-{order}").start()
     return {"order": order, "status": "accepted"}

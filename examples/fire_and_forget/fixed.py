@@ -21,6 +21,7 @@ def notify(order):
 
 def handler(event, context):
     order = event["order"]
+    post("/stock", {"reserve": order})
     telling = threading.Thread(target=notify, args=(order,), name=f"notify-{order}")
     telling.start()
     # Whatever else the order needs goes here, beside the call to the warehouse.

@@ -11,14 +11,19 @@ ARCHIVE_URL = os.environ.get("ARCHIVE_URL", "http://127.0.0.1:8099")
 pool = ThreadPoolExecutor(max_workers=2)
 
 
-def archive(order, page):
-    packed = zlib.compress(os.urandom(16 * 1024) * 64, level=9)
-    body = json.dumps({"order": order, "page": page, "bytes": len(packed)}).encode()
-    with urllib.request.urlopen(urllib.request.Request(ARCHIVE_URL + "/pages", body), timeout=10) as response:
+def call(path, body):
+    request = urllib.request.Request(ARCHIVE_URL + path, json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=10) as response:
         return json.load(response)
 
 
+def archive(order, page):
+    packed = zlib.compress(os.urandom(16 * 1024) * 64, level=9)
+    return call("/pages", {"order": order, "page": page, "bytes": len(packed)})
+
+
 def handler(event, context):
+    call("/folders", {"create": event["order"]})
     pages = [pool.submit(archive, event["order"], page) for page in range(event["pages"])]
     archived = [page.result() for page in pages]
     return {"order": event["order"], "archived": len(archived)}

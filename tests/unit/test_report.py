@@ -166,9 +166,7 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 
 def test_failed_calls_come_before_findings() -> None:
-    failing = facts(
-        calls=[CALLS[0], call(2, 756, outcome="timeout", error_type=None), CALLS[2]], logs=["one", "two"]
-    )
+    failing = facts(calls=[CALLS[0], call(2, 756, outcome="timeout", error_type=None), CALLS[2]], logs=["one", "two"])
 
     text = rendered(records(finding()), failing)
 

@@ -73,9 +73,9 @@ def test_stretches_that_do_not_fit_go_to_a_further_axis() -> None:
 
 @pytest.mark.parametrize("columns", [20, 58, 98])
 def test_columns_grow_with_time(columns: int) -> None:
-    axis = lay_out(
-        [Stretch(0, 10, "", None), Stretch(10, 900, "x", "frozen"), Stretch(900, 1000, "", None)], columns
-    )[0]
+    axis = lay_out([Stretch(0, 10, "", None), Stretch(10, 900, "x", "frozen"), Stretch(900, 1000, "", None)], columns)[
+        0
+    ]
 
     firsts = [axis.span(at, at)[0] for at in range(0, 1001, 5)]
 
@@ -84,9 +84,7 @@ def test_columns_grow_with_time(columns: int) -> None:
 
 
 def test_a_long_run_draws_what_something_happened_to() -> None:
-    stream = records(
-        finding(request_id="request-20", request_index=20, resumed_in="request-21", resumed_index=21)
-    )
+    stream = records(finding(request_id="request-20", request_index=20, resumed_in="request-21", resumed_index=21))
     stream[2:5] = [invocation(n, 600 * n) for n in range(1, 41)]
     document = build_document(stream, facts(calls=[call(n, 600 * n - 1) for n in range(1, 41)]))
 
