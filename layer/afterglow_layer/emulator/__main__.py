@@ -1,0 +1,91 @@
+"""``python -m afterglow_layer.emulator``: RIE's command line, with the built-in emulator behind it.
+
+In: RIE's flags and the runtime's command. Out: log lines on stdout, answers over HTTP, exit status 0 after
+SIGTERM or SIGINT, 2 on bad usage.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from afterglow_layer.emulator.commanded import Lambda
+from afterglow_layer.emulator.front import Front
+from afterglow_layer.emulator.settings import InitType, LambdaSettings
+from afterglow_layer.emulator.wire import Server
+
+
+def main() -> int:
+    """Serve until told to end."""
+    options = _parser().parse_args()
+    told_to_end = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: told_to_end.set())
+    function = Lambda(
+        options.runtime_cmd,
+        list_extensions(options.extensions),
+        settings_from(os.environ, options),
+        on_line=_print,
+        address=options.runtime_api_address,
+    )
+    with function:
+        front = Server(Front(function), options.runtime_interface_emulator_address)
+        front.start()
+        told_to_end.wait()
+        front.stop()
+    return 0
+
+
+def settings_from(environ: Mapping[str, str], options: argparse.Namespace) -> LambdaSettings:
+    """Return the settings that RIE would take from its environment (RIE source, rie/handlers.go)."""
+    last = options.runtime_cmd[-1] if len(options.runtime_cmd) > 1 else ""
+    return LambdaSettings(
+        function_name=environ.get("AWS_LAMBDA_FUNCTION_NAME", "test_function"),
+        function_version=environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        handler=environ.get("AWS_LAMBDA_FUNCTION_HANDLER") or environ.get("_HANDLER") or last,
+        memory_mb=int(environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3008")),
+        timeout_ms=int(environ.get("AWS_LAMBDA_FUNCTION_TIMEOUT", "300")) * 1000,
+        region=environ.get("AWS_REGION", "us-east-1"),
+        log_format=environ.get("AWS_LAMBDA_LOG_FORMAT", "Text"),
+        max_concurrency=int(environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "1")),
+        init_type=options.init_type,
+        env=dict(environ),
+        cwd=Path.cwd(),
+        freeze=options.freeze,
+    )
+
+
+def list_extensions(folder: Path) -> list[Path]:
+    """Return every regular file in the folder, by name: that is what Lambda starts."""
+    return sorted(path for path in folder.iterdir() if not path.is_dir()) if folder.is_dir() else []
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m afterglow_layer.emulator", description=__doc__)
+    parser.add_argument("--runtime-interface-emulator-address", type=_address, default=("127.0.0.1", 8080))
+    parser.add_argument("--runtime-api-address", type=_address, default=("127.0.0.1", 0))
+    parser.add_argument("--extensions", type=Path, default=Path("/opt/extensions"), metavar="DIR")
+    parser.add_argument("--init-type", type=InitType, default=InitType.ON_DEMAND, choices=list(InitType))
+    parser.add_argument(
+        "--no-freeze", dest="freeze", action="store_false", help="let processes run between invocations"
+    )
+    parser.add_argument("--log-level", help="taken for RIE's sake, and ignored")
+    parser.add_argument("runtime_cmd", nargs="+", metavar="COMMAND", help="the runtime, after --")
+    return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+def _print(_who: str, line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

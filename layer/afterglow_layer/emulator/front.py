@@ -1,0 +1,65 @@
+"""The door for callers and the command line, both as RIE has them: so one can stand in for the other.
+
+In: ``POST /2015-03-31/functions/function/invocations``. Out: the function's answer. ``command`` builds the
+argument vector that replaces RIE's in ``afterglow run --emulator builtin``.
+"""
+
+import base64
+import binascii
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from afterglow_layer.emulator.commanded import Lambda
+from afterglow_layer.emulator.settings import InitType
+from afterglow_layer.emulator.wire import Reply, Request
+
+INVOKE_PATH = "/2015-03-31/functions/function/invocations"
+
+
+def command(
+    runtime_cmd: Sequence[str],
+    *,
+    front: str,
+    runtime_api: str,
+    extensions: Path = Path("/opt/extensions"),
+    init_type: InitType = InitType.ON_DEMAND,
+    freeze: bool = True,
+) -> list[str]:
+    """Return the command that emulates Lambda for ``runtime_cmd``, to be run where RIE would be.
+
+    ``front`` is where callers post their events, ``runtime_api`` what the processes are given, both
+    ``host:port``. Name, version, memory and timeout come from the environment as with RIE:
+    AWS_LAMBDA_FUNCTION_NAME, AWS_LAMBDA_FUNCTION_VERSION, AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    AWS_LAMBDA_FUNCTION_TIMEOUT (seconds); the rest of the environment passes through to the function. SIGTERM
+    shuts the environment down and ends with status 0.
+    """
+    return [
+        *[sys.executable, "-m", "afterglow_layer.emulator"],
+        *["--runtime-interface-emulator-address", front],
+        *["--runtime-api-address", runtime_api],
+        *["--extensions", str(extensions)],
+        *["--init-type", init_type.value],
+        *([] if freeze else ["--no-freeze"]),
+        "--",
+        *runtime_cmd,
+    ]
+
+
+class Front:
+    """Turns callers' requests into invocations."""
+
+    def __init__(self, function: Lambda) -> None:
+        self._function = function
+
+    def __call__(self, request: Request) -> Reply:
+        """Return the function's answer as RIE shows it: text/plain, the handler's error with status 200."""
+        if request.path != INVOKE_PATH:
+            return Reply(404, b"404 page not found\n")
+        try:
+            context = base64.b64decode(request.headers.get("X-Amz-Client-Context") or "", validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return Reply(500)  # RIE source, rie/handlers.go
+        trace = request.headers.get("X-Amzn-Trace-Id")
+        answer = self._function.invoke(request.body, trace=trace, client_context=context or None)
+        return Reply(answer.status, answer.body, {"Content-Type": "text/plain; charset=utf-8"})
