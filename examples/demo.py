@@ -91,7 +91,7 @@ def _during(at_ms: float, document: Document) -> str:
     begun = [i["invocation"] for i in document["invocations"] if i["caller"]["sent_at_ms"] <= at_ms]
     last = document["invocations"][-1]["caller"]
     if at_ms > last["sent_at_ms"] + last["took_ms"]:
-        return "after the last answer, while the environment was shut down"
+        return "after the last answer, at SHUTDOWN"
     return f"during order {begun[-1]}"
 
 

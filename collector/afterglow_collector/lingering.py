@@ -87,7 +87,8 @@ def _starters(findings: list[dict[str, Any]]) -> str:
         number, request_id = findings[0]["invocation"], findings[0]["request_id"]
         words = invocation(number, request_id)
         return words if number is None else f"{words} (request {printable(request_id)[:REQUEST_ID_SHOWN]})"
-    return listed(list(dict.fromkeys(invocation(f["invocation"], f["request_id"]) for f in findings)))
+    numbers = list(dict.fromkeys(f"#{f['invocation']}" if f["invocation"] else "Init" for f in findings))
+    return f"invocation{'s' if len(numbers) > 1 else ''} {listed(numbers)}"
 
 
 def _doing(finding: dict[str, Any]) -> str:

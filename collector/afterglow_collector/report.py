@@ -34,8 +34,9 @@ class _Page(NamedTuple):
         for line in console.render_lines(self.content, options, pad=False):
             while line and not line[-1].text.strip():
                 line.pop()
-            for text, style, control in line:
-                yield Segment(_ascii(text) if options.ascii_only else text, style, control)
+            for nth, (text, style, control) in enumerate(line, start=1):
+                shown = text.rstrip() if nth == len(line) else text
+                yield Segment(_ascii(shown) if options.ascii_only else shown, style, control)
             yield Segment.line()
 
 

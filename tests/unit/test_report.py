@@ -159,6 +159,21 @@ def test_the_same_line_in_three_invocations_is_one_entry() -> None:
     assert "[2]" not in text
 
 
+def test_the_advice_for_one_line_is_that_of_its_worst_outcome() -> None:
+    done = finding(finding_id="f9", outcome="done", line=9)
+
+    text = sentence(rendered(records(done, LOST._replace(what="thread"))))
+
+    assert "Started by invocations #1 and #3" in text
+    assert "What it had left to do was not done" in text
+
+
+def test_no_line_ends_in_blanks() -> None:
+    lines = rendered(records(finding(), resumed(), LOST)).splitlines()
+
+    assert [line for line in lines if line.endswith(" ")] == []
+
+
 def test_what_is_not_known_is_a_dash() -> None:
     text = sentence(rendered(records(finding())))
 
