@@ -152,6 +152,7 @@ class _Session:
         self.freezer = sandbox.freezer
         self._sandbox = sandbox
         self._frozen_ms = 0.0
+        self.frozen_after_ms: float | None = None
 
     def drive(self) -> bool:
         """Make every call, freeze after each, then let RIE shut down; tell whether Ctrl-C cut it short."""
@@ -168,6 +169,7 @@ class _Session:
         return interrupted
 
     def _call(self, number: int, event: bytes) -> Call:
+        self.frozen_after_ms = None
         starts = self.logs.starts()
         sent_at_ms = time.time() * 1000
         answer = invoke(self._sandbox.invoke_port, event, self.plan.timeout_s + PATIENCE_S)
@@ -205,6 +207,7 @@ class _Session:
             self.freezer.thaw()
         is_still = self.freezer.name != NoFreezer.name
         self._frozen_ms = (time.monotonic() - begin) * 1000 if is_still else 0.0
+        self.frozen_after_ms = self._frozen_ms
 
 
 def read_records(path: Path) -> tuple[list[Record], str | None]:
@@ -237,6 +240,7 @@ def _facts(plan: Plan, session: _Session, started_at_ms: float, problem: str | N
         calls=session.calls,
         logs=list(session.logs.function),
         problem=problem,
+        frozen_after_ms=session.frozen_after_ms,
     )
 
 
