@@ -99,7 +99,8 @@ def memory_figures(document: dict[str, Any], columns: int) -> list[RenderableTyp
     footprints = document["memory"]["footprints"]
     if not footprints:
         return []
-    last = footprints[-1]
+    # At SHUTDOWN the runtime is already dead: the last look that still saw the function counts.
+    last = next((f for f in reversed(footprints) if f["function_pss_bytes"] is not None), footprints[-1])
     owners = {"function": "function_pss_bytes", "Afterglow": "agent_pss_bytes", "others": "others_pss_bytes"}
     limit = document["memory"]["configured_mb"] * MB
     table = Table.grid(padding=(0, 1, 0, 0))
