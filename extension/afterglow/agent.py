@@ -8,13 +8,13 @@ import json
 import os
 import select
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from afterglow import lifecycle, proc
 from afterglow.boot import Handoff, say
 from afterglow.callsite import CallSite, choose, read_dependencies
 from afterglow.footprint import read_footprint
-from afterglow.freeze import FrozenTime, window_of
+from afterglow.freeze import FrozenTime, window_at_work, window_of
 from afterglow.inbox import Inbox
 from afterglow.lifecycle import Event, State
 from afterglow.lingering import Lingering
@@ -35,6 +35,19 @@ SHUTDOWN_DRAIN_MS = 20  # facts that a dying runtime has sent are in the socket 
 def agent_cpu_ms() -> float:
     """Return this process's CPU since it started."""
     return time.process_time_ns() / 1e6
+
+
+class Checkpoint(NamedTuple):
+    """Clocks that only make sense together: what we did, and what we waited for a CPU to do."""
+
+    mono_ns: int
+    cpu_ns: int
+    run_delay_ns: int
+
+
+def checkpoint() -> Checkpoint:
+    """Read the clocks."""
+    return Checkpoint(time.monotonic_ns(), time.process_time_ns(), int((proc.read_run_delay_ms() or 0.0) * 1e6))
 
 
 class Agent:
@@ -62,7 +75,7 @@ class Agent:
         self.bytes_out = 0
         self.unknown_events = 0
         self.wait_ms = AFTER_RETURN_MS
-        self.run_delay_ms = proc.read_run_delay_ms() or 0.0
+        self.checked = Checkpoint(boot.registered_ns, boot.cpu_ns, 0)
         self.current: str | None = None
 
     # -- the loop --------------------------------------------------------------------------------------------
@@ -73,14 +86,17 @@ class Agent:
             self._turn()
 
     def _turn(self) -> None:
-        slept_ns = time.monotonic_ns()
+        slept, before = checkpoint(), self.checked
+        cpu_ns, delay_ns = slept.cpu_ns - before.cpu_ns, slept.run_delay_ns - before.run_delay_ns
+        self.frozen.add(window_at_work(before.mono_ns, slept.mono_ns, cpu_ns, delay_ns))
         ready = self._wait(self.wait_ms)
-        woke_ns = time.monotonic_ns()
-        self._notice_freeze(slept_ns, woke_ns)
+        woke = self.checked = checkpoint()
+        starved_ns = woke.run_delay_ns - slept.run_delay_ns
+        self.frozen.add(window_of(slept.mono_ns, int(self.wait_ms * 1e6), woke.mono_ns, starved_ns))
         event = self._receive_event() if self.api.sock.fileno() in ready else None
         self._read_facts()
         if event is not None:
-            self._on_event(event, woke_ns)
+            self._on_event(event, woke.mono_ns)
         elif not ready:
             self._on_tick()
 
@@ -89,16 +105,6 @@ class Agent:
         for descriptor in (self.api.sock.fileno(), *self.inbox.descriptors()):
             poller.register(descriptor, select.POLLIN)
         return {descriptor for descriptor, _ in poller.poll(timeout_ms)}
-
-    def _notice_freeze(self, slept_ns: int, woke_ns: int) -> None:
-        if self.state == State.RUNNING:  # never frozen while an invocation runs
-            return
-        delay_ms = proc.read_run_delay_ms() or 0.0
-        starved_ns = int((delay_ms - self.run_delay_ms) * 1e6)
-        self.run_delay_ms = delay_ms
-        window = window_of(slept_ns, int(self.wait_ms * 1e6), woke_ns, starved_ns)
-        if window is not None:
-            self.frozen.add(window)
 
     def _receive_event(self) -> dict[str, Any] | None:
         self.api.read_once()
@@ -130,7 +136,7 @@ class Agent:
         self.lingering.began(request_id, running.index, running.invoked_ns)
         if running.returned is None:  # the hook's facts can overtake INVOKE
             self._begin_running(request_id)
-        self._tell(but=request_id)
+        self._tell(before=running.index)
         self._out().flush(round(time.time() * 1000))
 
     def _begin_running(self, request_id: str) -> None:
@@ -147,7 +153,7 @@ class Agent:
         left = self.lingering.open_count()
         self.lingering.close(f"shutdown: {reason.lower()}")
         self._settle()
-        self._tell(but=None)
+        self._tell(before=None)
         self._tell_losses(now)
         took_ms = round((time.monotonic_ns() - woke_ns) / 1e6, 3)
         self._out().accept(Shutdown(round(now.epoch_ms), reason, left, took_ms))
@@ -184,6 +190,7 @@ class Agent:
 
     def _on_fact_returned(self, pid: int, fact: dict[str, Any]) -> None:
         running = self.recorder.returned(fact)
+        self.frozen.not_before(fact["at"])
         self._take_works(pid, fact)
         self._settle()
         if fact["unlooked"]:
@@ -270,13 +277,13 @@ class Agent:
 
     # -- telling ---------------------------------------------------------------------------------------------
 
-    def _tell(self, *, but: str | None) -> None:
+    def _tell(self, *, before: int | None) -> None:
         clock, cpu_ms = self._clock(), agent_cpu_ms()
         out = self._out()
         init = self.recorder.init(clock)
         if init is not None:
             out.accept(init)
-        for invocation in self.recorder.tell(clock, cpu_ms, but=but):
+        for invocation in self.recorder.tell(clock, cpu_ms, before=before):
             out.accept(invocation)
         agent = proc.read_stat(os.getpid())
         out.accept(

@@ -32,6 +32,18 @@ def window_of(slept_ns: int, asked_ns: int | None, woke_ns: int, run_delay_ns: i
     return Window(slept_ns, slept_ns + asked_ns, woke_ns)
 
 
+def window_at_work(began_ns: int, now_ns: int, cpu_ns: int, run_delay_ns: int) -> Window | None:
+    """Return the freeze that came over us between two polls, while we had work to do.
+
+    Such work is CPU, or waiting for a CPU; what is left over is a freeze. Where in the interval it lay is not
+    known; work goes on little after the thaw, so it is placed at the end.
+    """
+    missing_ns = now_ns - began_ns - cpu_ns - run_delay_ns
+    if missing_ns < SLACK_NS:
+        return None
+    return Window(now_ns - missing_ns, now_ns - missing_ns, now_ns)
+
+
 class FrozenTime:
     """All freezes of this environment: recent ones by window, older ones forgotten."""
 
@@ -40,10 +52,18 @@ class FrozenTime:
     def __init__(self) -> None:
         self.windows: list[Window] = []
 
-    def add(self, window: Window) -> None:
-        """Note one more freeze; windows come in order."""
+    def add(self, window: Window | None) -> None:
+        """Note one more freeze, if it is one; windows come in order."""
+        if window is None:
+            return
         self.windows.append(window)
         del self.windows[:-KEPT_WINDOWS]
+
+    def not_before(self, at_ns: int) -> None:
+        """Note that the environment was awake at ``at_ns``: a handler returned then."""
+        if self.windows and self.windows[-1].from_ns < at_ns < self.windows[-1].to_ns:
+            last = self.windows[-1]
+            self.windows[-1] = Window(at_ns, max(at_ns, last.latest_from_ns), last.to_ns)
 
     def between_ns(self, start_ns: int, end_ns: int) -> int:
         """Return how much of the interval the environment lay frozen."""

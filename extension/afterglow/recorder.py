@@ -126,10 +126,10 @@ class Recorder:
         cpu_ms: float = (hello["cpu"] - hello["took"]) / 1e6
         return min(max(cpu_ms, most_ms - 10), max(most_ms, 0.0))
 
-    def tell(self, clock: Clock, agent_cpu_ms: float, *, but: str | None = None) -> list[Invocation]:
-        """Return the invocations that are over and forget them: all that had begun before ``but``."""
-        over = [running for running in self.running.values() if running.request_id != but]
-        if but is not None and len(self.running) <= MOST_INVOCATIONS:
+    def tell(self, clock: Clock, agent_cpu_ms: float, *, before: int | None = None) -> list[Invocation]:
+        """Return the invocations that are over and forget them: those of a smaller index than ``before``."""
+        over = [running for running in self.running.values() if before is None or running.index < before]
+        if before is not None and len(self.running) <= MOST_INVOCATIONS:
             over = [running for running in over if running.returned is not None or self.hello is None]
         for running in over:
             del self.running[running.request_id]
