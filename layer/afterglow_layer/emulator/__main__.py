@@ -55,6 +55,7 @@ def settings_from(environ: Mapping[str, str], options: argparse.Namespace) -> La
         env=dict(environ),
         cwd=Path.cwd(),
         freeze=options.freeze,
+        early_response=options.freeze,
     )
 
 
@@ -69,9 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runtime-api-address", type=_address, default=("127.0.0.1", 0))
     parser.add_argument("--extensions", type=Path, default=Path("/opt/extensions"), metavar="DIR")
     parser.add_argument("--init-type", type=InitType, default=InitType.ON_DEMAND, choices=list(InitType))
-    parser.add_argument(
-        "--no-freeze", dest="freeze", action="store_false", help="let processes run between invocations"
-    )
+    parser.add_argument("--freeze", action="store_true", help="answer early, and freeze between invocations")
     parser.add_argument("--log-level", help="taken for RIE's sake, and ignored")
     parser.add_argument("runtime_cmd", nargs="+", metavar="COMMAND", help="the runtime, after --")
     return parser

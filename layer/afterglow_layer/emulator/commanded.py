@@ -16,6 +16,7 @@ from types import TracebackType
 
 from afterglow_layer.emulator import phase_invoke, phase_managed
 from afterglow_layer.emulator.answer import Answer, Invocation
+from afterglow_layer.emulator.holding import take_hold
 from afterglow_layer.emulator.journal import Journal, Seen
 from afterglow_layer.emulator.phase_freeze import freeze, thaw
 from afterglow_layer.emulator.phase_shutdown import kill_everyone, shut_down
@@ -62,6 +63,7 @@ class Lambda:
 
     def __enter__(self) -> "Lambda":  # noqa: PYI034 - Self came with 3.11, and nobody derives from this
         self._server.start()
+        self._sandbox.hold = take_hold(self.settings.freezer, self.runtime_api)
         self._start_ahead()
         return self
 
@@ -75,6 +77,7 @@ class Lambda:
         finally:
             with self._sandbox.turn:
                 kill_everyone(self._sandbox)
+            self._sandbox.hold.close()
             self._server.stop()
 
     @property

@@ -10,11 +10,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import afterglow_layer
 from afterglow_layer.emulator.commanded import Lambda
 from afterglow_layer.emulator.settings import InitType
 from afterglow_layer.emulator.wire import Reply, Request
 
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
+
+BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from afterglow_layer.emulator.__main__ import main; sys.exit(main())"
+"""Run with ``-I -S``: the folder we are started in is the function's, and its modules are none of ours."""
 
 
 def command(
@@ -24,23 +28,26 @@ def command(
     runtime_api: str,
     extensions: Path = Path("/opt/extensions"),
     init_type: InitType = InitType.ON_DEMAND,
-    freeze: bool = True,
+    freeze: bool = False,
 ) -> list[str]:
     """Return the command that emulates Lambda for ``runtime_cmd``, to be run where RIE would be.
 
     ``front`` is where callers post their events, ``runtime_api`` what the processes are given, both
-    ``host:port``. Name, version, memory and timeout come from the environment as with RIE:
-    AWS_LAMBDA_FUNCTION_NAME, AWS_LAMBDA_FUNCTION_VERSION, AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
-    AWS_LAMBDA_FUNCTION_TIMEOUT (seconds); the rest of the environment passes through to the function. SIGTERM
-    shuts the environment down and ends with status 0.
+    ``host:port``. Name, version, memory and timeout come from the environment, as with RIE:
+    AWS_LAMBDA_FUNCTION_NAME, _VERSION, _MEMORY_SIZE and _TIMEOUT (seconds); all of it passes through to the
+    function. SIGTERM shuts the function's environment down, and ends this with status 0.
+
+    Without ``freeze``, freezing is the caller's business as it is with RIE: so the answer comes when the
+    extensions are ready, too. With it, Lambda's habits: the answer comes first, then the rest, then the
+    freeze.
     """
     return [
-        *[sys.executable, "-m", "afterglow_layer.emulator"],
+        *[sys.executable, "-I", "-S", "-c", BOOT, str(Path(afterglow_layer.__file__).parent.parent)],
         *["--runtime-interface-emulator-address", front],
         *["--runtime-api-address", runtime_api],
         *["--extensions", str(extensions)],
         *["--init-type", init_type.value],
-        *([] if freeze else ["--no-freeze"]),
+        *(["--freeze"] if freeze else []),
         "--",
         *runtime_cmd,
     ]

@@ -1,11 +1,8 @@
-"""Who belongs to the sandbox, what they take, and stopping them all at once.
+"""Looks through /proc: who belongs to the sandbox, how much memory they took; and signals to all of them.
 
 In: the /proc root, the sessions that the emulator started, and the Runtime API's address, which every
 descendant inherits in its environment: so a daemon that forked twice and left its session is found as well.
 Out: pids, bytes.
-
-SIGSTOP stands in for Lambda's freeze of the whole virtual machine. It differs where a process can tell: a
-parent gets SIGCHLD with CLD_STOPPED unless it asked not to, and /proc shows state T.
 """
 
 import os
@@ -51,7 +48,12 @@ def find_members(sessions: Collection[int], runtime_api: str, proc: Path = PROC)
     return found
 
 
-def freeze(sessions: Collection[int], runtime_api: str, proc: Path = PROC) -> set[int]:
+def living(pids: Iterable[int], proc: Path = PROC) -> set[int]:
+    """Return those of ``pids`` that have not ended."""
+    return {pid for pid in pids if (stat := _read_stat(pid, proc)) and stat.state not in "ZX"}
+
+
+def stop_all(sessions: Collection[int], runtime_api: str, proc: Path = PROC) -> set[int]:
     """Stop every member, look again until nobody new has been forked meanwhile, and return who was stopped."""
     stopped: set[int] = set()
     while fresh := find_members(sessions, runtime_api, proc) - stopped:

@@ -91,6 +91,7 @@ def _start(sandbox: Sandbox, party: Party, who: str, command: Sequence[str], bla
         )
     except OSError as error:
         raise Faulted(Fault(blame, str(error))) from None
+    sandbox.hold.adopt(party.process.pid)
     sandbox.journal.note("process.start", who, pid=party.process.pid)
 
 

@@ -17,6 +17,10 @@ from afterglow_layer.emulator.processes import Process
 from afterglow_layer.emulator.sandbox import Sandbox
 from afterglow_layer.emulator.settings import ShutdownReason
 
+KILL_LIMIT_S = 9.0
+"""RIE source, rapid/shutdown.go, supervisorBlockingMaxMillis: a process deep in the kernel is not waited
+for."""
+
 
 def budget_ms(extensions: Sequence[Extension]) -> int:
     """Return how long Shutdown may take in all."""
@@ -45,6 +49,7 @@ def shut_down(sandbox: Sandbox, reason: ShutdownReason) -> None:
 def kill_everyone(sandbox: Sandbox) -> None:
     """SIGKILL to all at once, without a phase: for a test that has failed."""
     sandbox.closing = True
+    thaw(sandbox)  # In cgroup v1 a frozen process does not even die.
     _end_the_rest(sandbox)
     sandbox.clear()
     sandbox.telemetry.restart()
@@ -86,9 +91,10 @@ def _kill(sandbox: Sandbox, process: Process) -> None:
 
 def _end_the_rest(sandbox: Sandbox) -> None:
     """End children that left their group: Lambda's virtual machine ends with all in it (RIE leaves them)."""
-    while left := sandbox.members():
-        sandbox.journal.note("process.leftover", "platform", processes=len(left))
+    give_up = time.monotonic() + KILL_LIMIT_S
+    while (left := sandbox.hold.members()) and time.monotonic() < give_up:
+        sandbox.journal.note("process.leftover", "platform", pids=sorted(left))
         members.signal_all(left, signal.SIGKILL)
-        time.sleep(0.005)  # The kernel needs a moment; a member list is the only event there is.
+        time.sleep(0.005)  # The kernel needs a moment, and tells nobody but the parent.
     for process in sandbox.processes():
         process.join()

@@ -1,7 +1,7 @@
 """Puts one parcel on the wire to a listener, whole or as Misbehaviour wants it.
 
-In: a connection to the listener and a parcel. Out: the listener's HTTP status. Headers are those of RIE source,
-telemetry/internal/client.go.
+In: a connection to the listener and a parcel. Out: the listener's HTTP status. Headers are those of RIE
+source, telemetry/internal/client.go.
 """
 
 import socket

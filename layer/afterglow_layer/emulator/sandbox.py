@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from afterglow_layer.emulator import members
+from afterglow_layer.emulator.holding import Hold, SignalHold
 from afterglow_layer.emulator.journal import Journal
 from afterglow_layer.emulator.parties import (
     RELEASED,
@@ -49,6 +50,7 @@ class Sandbox:
         self.telemetry = Telemetry(misbehave, journal, settings.log_format)
         self.extension_paths = extension_paths
         self.runtime_api = ""
+        self.hold: Hold = SignalHold("")
         self.lock = threading.Condition(threading.RLock())
         self.turn = threading.RLock()  # held by whoever runs a phase; Managed Instances only to start and to end
         self.runtime = Runtime()
@@ -117,13 +119,9 @@ class Sandbox:
         parties: list[Party] = [self.runtime, *self.extensions]
         return [party.process for party in parties if party.process is not None]
 
-    def members(self) -> set[int]:
-        """Return every living process of the environment."""
-        return members.find_members([process.pid for process in self.processes()], self.runtime_api)
-
     def note_memory(self) -> None:
         """Take the processes' peaks into account; the environment's own peak never falls."""
-        now = members.sum_peak_rss_bytes(self.members())
+        now = members.sum_peak_rss_bytes(self.hold.members())
         known = [peak for peak in (self.peak_rss_bytes, now) if peak is not None]
         self.peak_rss_bytes = max(known) if known else None
 

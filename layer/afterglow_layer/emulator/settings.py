@@ -58,6 +58,8 @@ class LambdaSettings:
     """Put before every command, for a namespace: ``["nsenter", "--mount=…"]``."""
     freeze: bool = True
     """Freeze every process between invocations, as Lambda does and RIE does not."""
+    freezer: str = "auto"
+    """How: a key of ``local.freezer.CHOICES`` (auto, cgroup-v2, cgroup-v1, sigstop)."""
     early_response: bool = True
     """Answer the caller when the runtime has answered, though an extension is still busy; RIE waits for
     both."""
