@@ -23,20 +23,26 @@ class Bar(NamedTuple):
 
 
 def bars_of(document: dict[str, Any]) -> list[Bar]:
-    """Return the rows in order: Init with its phases, each invocation with what it left behind, Shutdown."""
-    bars = init_bars(document["init"]) if document["init"] else []
-    for invocation in [None, *chosen(document)]:
-        if invocation:
-            bars.append(handler_bar(invocation))
-        number = invocation["invocation"] if invocation else None
-        bars += [
-            _work_bar(nth, finding, invocation, document)
-            for nth, site in enumerate(by_site(document["findings"]), start=1)
-            for finding in site
-            if finding["invocation"] == number
-        ]
-    downs = [e["shutdown"] for e in document["environments"] if e["shutdown"]]
-    return bars + [Bar("Shutdown", d["took_ms"], d["at_ms"], d["at_ms"] + d["took_ms"], "shutdown") for d in downs]
+    """Return the rows in the order of time, and below each what it left behind."""
+    numbered = [(nth, f) for nth, site in enumerate(by_site(document["findings"]), start=1) for f in site]
+    rows: list[list[Bar]] = []
+    for nth, environment in enumerate(document["environments"]):
+        if environment["init"]:
+            bars = init_bars(environment["init"])
+            left = [_work_bar(n, f, bars[0].to_ms) for n, f in numbered if _by_init_of(environment, f)]
+            rows.append([*(bars if nth == 0 else bars[:1]), *left])
+        if environment["shutdown"]:
+            at, took = environment["shutdown"]["at_ms"], environment["shutdown"]["took_ms"]
+            rows.append([Bar("Shutdown", took, at, at + took, "shutdown")])
+    for invocation in chosen(document):
+        bar = handler_bar(invocation)
+        left = [_work_bar(n, f, bar.to_ms) for n, f in numbered if f["invocation"] == invocation["invocation"]]
+        rows.append([bar, *left])
+    return [bar for row in sorted(rows, key=lambda row: row[0].from_ms) for bar in row]
+
+
+def _by_init_of(environment: dict[str, Any], finding: dict[str, Any]) -> bool:
+    return finding["request_id"] is None and finding["environment"] == environment["environment"]
 
 
 def init_bars(init: dict[str, Any]) -> list[Bar]:
@@ -44,22 +50,15 @@ def init_bars(init: dict[str, Any]) -> list[Bar]:
     begin = init["at_ms"]
     end = begin + (init["init_ms"] or 0.0)
     registered = begin + (init["extension_ms"] or 0.0)
-    bars = [Bar("Init", init["init_ms"], begin, end, "init")]
-    for label, field, first, last in (
-        ("  extension", "extension_ms", begin, None),
-        (
-            "  runtime",
-            "runtime_boot_ms",
-            registered,
-            None,
-        ),  # it is started when all extensions have registered
-        ("  import", "import_ms", None, end),
-    ):
-        took = init[field]
-        if took is not None:
-            start = first if first is not None else (last or begin) - took
-            bars.append(Bar(label, took, start, start + took, "phase"))
-    return bars
+    starts = {
+        "extension_ms": ("  extension", begin),
+        "runtime_boot_ms": ("  runtime", registered),  # it is started when every extension has registered
+        "import_ms": ("  import", end - (init["import_ms"] or 0.0)),
+    }
+    phases = [(label, init[field], at) for field, (label, at) in starts.items() if init[field] is not None]
+    return [Bar("Init", init["init_ms"], begin, end, "init")] + [
+        Bar(label, took, at, at + took, "phase") for label, took, at in phases
+    ]
 
 
 def handler_bar(invocation: dict[str, Any]) -> Bar:
@@ -74,12 +73,8 @@ def handler_bar(invocation: dict[str, Any]) -> Bar:
     return Bar(label, end - begin, begin, end, "caller", "error" if failed(invocation) else None)
 
 
-def _work_bar(nth: int, finding: dict[str, Any], starter: dict[str, Any] | None, document: dict[str, Any]) -> Bar:
+def _work_bar(nth: int, finding: dict[str, Any], begin: float) -> Bar:
     """Return the bar of work after the return: awake and frozen time together, as they lay on the clock."""
-    if starter:
-        begin = handler_bar(starter).to_ms
-    else:
-        begin = init_bars(document["init"])[0].to_ms if document["init"] else document["run"]["started_at_ms"]
     wall = finding["wall_ms"]
     end = finding["at_ms"] if wall is None else begin + wall + (finding["frozen_ms"] or 0.0)
     if finding["outcome"] == "lost":

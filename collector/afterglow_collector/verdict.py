@@ -3,6 +3,7 @@
 In: the run document. Out: lines of rich Text.
 """
 
+import json
 from typing import Any
 
 from rich.text import Text
@@ -12,12 +13,12 @@ from afterglow_collector.timeline import failed
 from afterglow_collector.words import counted, in_ms, printable
 
 FAILURES = {
-    "error": "raised an error",
+    "error": "raised",
     "timeout": "timed out",
-    "crash": "ended its runtime",
+    "crash": "ended its runtime:",
     "no-answer": "got no answer",
 }
-ANSWER_SHOWN = 200  # characters of a failed call's answer
+DETAIL_SHOWN = 200  # characters of a log line, or of a failed call's answer
 LOG_LINES_SHOWN = 5
 
 
@@ -51,9 +52,14 @@ def troubles_of(document: dict[str, Any]) -> list[Text]:
     inits = [environment["init"] for environment in document["environments"] if environment["init"]]
     lines += [_bad(f"Init: the handler's module raised {i['error_type']}") for i in inits if i["error_type"]]
     lines += [line for call in document["invocations"] if failed(call) for line in _failure(call)]
-    if lines:
-        lines += [Text("  log: " + printable(line), "dim") for line in document["run"]["logs"][-LOG_LINES_SHOWN:]]
+    if lines and (document["run"]["problem"] or any(_is_mute(call) for call in document["invocations"])):
+        lines += [_detail("log: " + line) for line in document["run"]["logs"][-LOG_LINES_SHOWN:]]
     return [*lines, Text()] if lines else []
+
+
+def _is_mute(call: dict[str, Any]) -> bool:
+    """Return whether the call failed without the handler's own error for an answer: then the log may tell."""
+    return bool(call["caller"]) and call["caller"]["outcome"] not in ("ok", "error")
 
 
 def _failure(call: dict[str, Any]) -> list[Text]:
@@ -62,11 +68,24 @@ def _failure(call: dict[str, Any]) -> list[Text]:
     if caller is None:
         return [_bad(f"{number}: {call['status']} {call['error_type'] or ''}".rstrip())]
     words = FAILURES.get(caller["outcome"], caller["outcome"])
-    kind = caller["error_type"] or call["error_type"]
+    kind = (caller["error_type"] or call["error_type"]) if caller["outcome"] != "timeout" else None
     status = f", HTTP {caller['http_status']}" if caller["http_status"] not in (None, 200) else ""
-    line = _bad(f"{number} {words}{f': {printable(kind)}' if kind else ''} ({in_ms(caller['took_ms'])}{status})")
-    answer = printable(caller["answer"])[:ANSWER_SHOWN].strip()
-    return [line, Text(f"  answer: {answer}", "dim")] if answer else [line]
+    line = _bad(f"{number} {words}{f' {printable(kind)}' if kind else ''} ({in_ms(caller['took_ms'])}{status})")
+    return [line, *(_detail(part) for part in _told(caller["answer"]) if part.strip())]
+
+
+def _told(answer: str) -> list[str]:
+    """Return what the answer says: the error's message and where it was raised, else the answer as it is."""
+    try:
+        error = json.loads(answer)
+        return [str(error["errorMessage"]), *[str(line) for line in error.get("stackTrace") or []][-1:]]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return [answer]  # no error of the handler's; or longer than what is kept of an answer
+
+
+def _detail(words: str) -> Text:
+    shown = printable(words).strip()[:DETAIL_SHOWN]
+    return Text("  " + shown, "dim", no_wrap=True, overflow="ellipsis")
 
 
 def _bad(words: str) -> Text:

@@ -32,7 +32,7 @@ def in_ms(value_ms: float | None) -> str:
     if value_ms is None:
         return UNKNOWN
     if value_ms < 1:
-        return f"{value_ms:.2f} ms"
+        return "<0.01 ms" if 0 < value_ms < 0.005 else f"{value_ms:.2f} ms"
     if value_ms < 9.95:
         return f"{value_ms:.1f} ms"
     if value_ms < 999.5:

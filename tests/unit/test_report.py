@@ -1,6 +1,7 @@
 """The terminal report, rendered to a console of fixed width: the sentences that matter, within the width."""
 
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,23 @@ def test_failed_calls_come_before_findings() -> None:
     assert "✗ Invocation #2 timed out" in text
     assert "log: two" in text
     assert text.index("timed out") < text.index("[1] A thread")
+
+
+def test_an_error_is_told_with_its_message_and_its_place() -> None:
+    answer = {"errorMessage": "bad order", "errorType": "ValueError", "stackTrace": ["a\n", "  File app.py, line 3\n"]}
+    failing = call(1, 0, outcome="error", error_type="ValueError", answer=json.dumps(answer), took_ms=3.0)
+
+    text = rendered(records(), facts(calls=[failing], logs=["[ERROR] the same again"]))
+
+    assert "✗ Invocation #1 raised ValueError (3.0 ms)\n  bad order\n  File app.py, line 3\n\n" in text
+
+
+def test_a_crash_shows_its_status_and_the_end_of_the_log() -> None:
+    failing = call(1, 0, outcome="crash", error_type="Runtime.ExitError", answer="", http_status=502, took_ms=9.0)
+
+    text = rendered(records(), facts(calls=[failing], logs=["one", "two"]))
+
+    assert "✗ Invocation #1 ended its runtime: Runtime.ExitError (9.0 ms, HTTP 502)\n  log: one\n  log: two" in text
 
 
 def test_an_import_error_in_init_is_on_top() -> None:

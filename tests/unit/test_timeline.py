@@ -3,9 +3,19 @@
 import itertools
 
 import pytest
-from tests.unit.sample_runs import START_MS, call, facts, finding, invocation, records, resumed
+from tests.unit.sample_runs import (
+    START_MS,
+    call,
+    environment,
+    facts,
+    finding,
+    init,
+    invocation,
+    records,
+    resumed,
+)
 
-from afterglow.records import Finding
+from afterglow.records import Finding, Shutdown
 from afterglow_collector.axis import Stretch, lay_out
 from afterglow_collector.bars import bars_of
 from afterglow_collector.chart import draw
@@ -50,6 +60,27 @@ def test_work_stands_below_the_invocation_that_started_it() -> None:
         for b in bars_of(build_document(records(finding(wall_ms=3.0), late), facts()))
         if b.kind in ("handler", "work")
     ] == ["#1", "[1] thread", "#2", "[1] thread", "#3"]
+
+
+def test_a_second_environment_has_its_own_init_and_the_first_its_shutdown() -> None:
+    crash = [Shutdown(START_MS + 260, "ReleaseFail", 0, 1.0), environment("env-2"), init(at=760)]
+    stream = [environment(), init(), invocation(1, 220), *crash, invocation(1, 980, request_id="request-2")]
+    calls = [call(1, 0, took_ms=252.0), call(2, 756, took_ms=260.0)]
+
+    bars = [b for b in bars_of(build_document(stream, facts(calls=calls))) if b.kind != "phase"]
+
+    assert [bar.label for bar in bars] == ["Init", "#1", "Shutdown", "Init", "#2"]
+
+
+def test_the_freeze_before_shutdown_is_drawn_where_the_run_knows_of_it() -> None:
+    down = Shutdown(START_MS + 1824, "SandboxTerminated", 0, 8.0)
+    stream = [*records()[:-1], down]
+
+    known = stretches_of(build_document(stream, facts(frozen_after_ms=501.0)))
+    unknown = stretches_of(build_document(stream, facts()))
+
+    assert [(s.fold, s.label) for s in known if s.fold][-1] == ("frozen", "501 ms")
+    assert [(s.fold, s.label) for s in unknown if s.fold][-1] == ("idle", "502 ms")
 
 
 def test_the_phases_of_init_stand_in_their_order() -> None:
