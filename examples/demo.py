@@ -58,7 +58,7 @@ def run(example: Example, module: str, endpoint: Endpoint) -> Document:
     """Run one handler three times, a freeze between; the report goes to the terminal. Return the document."""
     with tempfile.TemporaryDirectory(prefix="afterglow-demo-") as scratch:
         out = Path(scratch) / "run.json"
-        command = [str(Path(sys.executable).with_name("afterglow")), "run", f"{module}.handler"]
+        command = [sys.executable, "-m", "afterglow_layer", "run", f"{module}.handler"]
         command += ["--dir", str(HERE / example.folder), "--gap", str(GAP_S), "--json", str(out)]
         command += ["--env", f"WAREHOUSE_URL={endpoint.url}", "--env", f"ARCHIVE_URL={endpoint.url}"]
         for order in range(1, ORDERS + 1):

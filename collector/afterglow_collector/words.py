@@ -84,10 +84,9 @@ def outcome(finding: dict[str, Any]) -> str:
     """Return how the work ended, in words: where it went on, how long it was frozen, what became of it."""
     if finding["outcome"] == "done":
         return "ended by itself before the environment was frozen"
-    parts = _steps(finding)
-    if finding["frozen_ms"] and parts:
-        parts[0] += f" after lying frozen for {in_ms(finding['frozen_ms'])}"
-    return ", then ".join(parts) or "still going on when last seen"
+    words = ", then ".join(_steps(finding)) or "still going on when last seen"
+    # frozen_ms is the sum of all freezes, before it went on and after: so it stands by itself.
+    return f"{words}; lay frozen for {in_ms(finding['frozen_ms'])}" if finding["frozen_ms"] else words
 
 
 def _steps(finding: dict[str, Any]) -> list[str]:
@@ -99,7 +98,7 @@ def _steps(finding: dict[str, Any]) -> list[str]:
     if finding["outcome"] == "lost":
         steps.append(_lost(finding["reason"] or "the end of the environment"))
     elif finding["ended"]:
-        steps.append("ended there" if steps else "ended")
+        steps.append("ended")
     return steps
 
 

@@ -135,7 +135,7 @@ def test_a_finding_says_who_what_then_and_how_much() -> None:
     assert "A thread went on after its handler had returned" in text
     assert "Started by invocation #1 (request request-)" in text
     assert "Was doing Thread-1 (notify): in I/O" in text
-    assert "Then went on in invocation #2 after lying frozen for 502 ms, then ended there" in text
+    assert "Then went on in invocation #2, then ended; lay frozen for 502 ms" in text
     assert "Took 1.3 ms of CPU, 22 ms awake, after the return" in text
     assert "What to do Call join() on the thread" in text
 

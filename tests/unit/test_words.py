@@ -66,10 +66,10 @@ RESUMED = {"outcome": "resumed", "resumed_in": "r-3", "resumed_invocation": 3, "
     [
         ({}, "still going on when last seen"),
         ({"outcome": "done", "ended": True}, "ended by itself before the environment was frozen"),
-        (RESUMED, "went on in invocation #3 after lying frozen for 502 ms"),
-        (RESUMED | {"ended": True}, "went on in invocation #3 after lying frozen for 502 ms, then ended there"),
+        (RESUMED, "went on in invocation #3; lay frozen for 502 ms"),
+        (RESUMED | {"ended": True}, "went on in invocation #3, then ended; lay frozen for 502 ms"),
         (RESUMED | {"resumed_invocation": None, "frozen_ms": 0.0}, "went on in request r-3"),
-        ({"outcome": "resumed", "ended": True}, "went on when SHUTDOWN thawed the environment, then ended there"),
+        ({"outcome": "resumed", "ended": True}, "went on when SHUTDOWN thawed the environment, then ended"),
         ({"outcome": "lost", "reason": "shutdown: sandboxterminated"}, "lost at SHUTDOWN"),
         ({"outcome": "lost", "reason": "shutdown: timeout"}, "lost at SHUTDOWN, after a timeout"),
         ({"outcome": "lost", "reason": "shutdown: meteor"}, "lost at SHUTDOWN (meteor)"),
@@ -77,7 +77,7 @@ RESUMED = {"outcome": "resumed", "resumed_in": "r-3", "resumed_invocation": 3, "
         ({"outcome": "lost", "reason": "cancelled by asyncio.run"}, "cancelled by asyncio.run"),
         (
             RESUMED | {"outcome": "lost", "reason": "shutdown: spindown"},
-            "went on in invocation #3 after lying frozen for 502 ms, then lost at SHUTDOWN",
+            "went on in invocation #3, then lost at SHUTDOWN; lay frozen for 502 ms",
         ),
     ],
 )
