@@ -56,6 +56,7 @@ def settings_from(environ: Mapping[str, str], options: argparse.Namespace) -> La
         cwd=Path.cwd(),
         freeze=options.freeze,
         early_response=options.freeze,
+        freezer="auto" if options.freeze else "sigstop",  # A cgroup would be left behind if we were killed.
     )
 
 

@@ -17,7 +17,10 @@ from afterglow_layer.emulator.wire import Reply, Request
 
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 
-BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from afterglow_layer.emulator.__main__ import main; sys.exit(main())"
+BOOT = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from afterglow_layer.emulator.__main__ import main; sys.exit(main())"
+)
 """Run with ``-I -S``: the folder we are started in is the function's, and its modules are none of ours."""
 
 
@@ -68,5 +71,8 @@ class Front:
         except (binascii.Error, UnicodeDecodeError):
             return Reply(500)  # RIE source, rie/handlers.go
         trace = request.headers.get("X-Amzn-Trace-Id")
-        answer = self._function.invoke(request.body, trace=trace, client_context=context or None)
+        invocation = self._function.begin(request.body, trace=trace, client_context=context or None)
+        answer = invocation.wait()
+        if not self._function.settings.early_response:
+            invocation.ended.wait()  # As RIE: END and REPORT stand in the log before the caller has the answer.
         return Reply(answer.status, answer.body, {"Content-Type": "text/plain; charset=utf-8"})
