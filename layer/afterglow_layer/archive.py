@@ -8,25 +8,28 @@ import stat
 import sys
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from afterglow_layer.bytecode import compiled
 from afterglow_layer.cache import cache_dir, cached_dir, prune
 from afterglow_layer.contents import Entry, collect
 from afterglow_layer.failure import usage
+from afterglow_layer.local.interpreter import Interpreter
 
 # Zip's own epoch: no build time in the bytes.
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 
 
-def build(arch: str, out: Path) -> Path:
-    """Write ``afterglow-layer-<arch>.zip`` into the folder ``out`` and return its path."""
+def build(arch: str, out: Path, pythons: Sequence[str] = (sys.executable,)) -> Path:
+    """Write ``afterglow-layer-<arch>.zip`` with bytecode for ``pythons`` into ``out`` and return its path."""
     entries = collect(arch)
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"afterglow-layer-{arch}.zip"
     unfinished = path.with_suffix(".zip.new")
-    write_zip(entries + compiled(entries), unfinished)
+    bytecode = {entry.path: entry for python in pythons for entry in compiled(entries, python)}
+    write_zip([*entries, *bytecode.values()], unfinished)
     unfinished.replace(path)
     return path
 
@@ -70,12 +73,13 @@ def read_zip(path: Path) -> list[Entry]:
     return entries
 
 
-def unpacked_layer(arch: str) -> Path:
-    """Return a folder with this installation's own layer, built only if its contents have changed."""
+def unpacked_layer(arch: str, interpreter: Interpreter) -> Path:
+    """Return a folder with this installation's own layer, built only if it or the interpreter has changed."""
     entries = collect(arch)
     folder = cache_dir() / "layers"
     prune(folder)
-    return cached_dir(folder / content_key(entries), lambda made: write_folder(entries + compiled(entries), made))
+    key = content_key(entries, interpreter.build)
+    return cached_dir(folder / key, lambda made: write_folder(entries + compiled(entries, interpreter.base), made))
 
 
 def unpacked_zip(path: Path) -> Path:
@@ -84,9 +88,9 @@ def unpacked_zip(path: Path) -> Path:
     return cached_dir(cache_dir() / "layers" / content_key(entries), lambda made: write_folder(entries, made))
 
 
-def content_key(entries: list[Entry], interpreter: str = sys.version) -> str:
-    """Return a name for these contents as compiled by this interpreter."""
-    digest = hashlib.sha256(interpreter.encode())
+def content_key(entries: list[Entry], build: str = "") -> str:
+    """Return a name for these contents, with bytecode by this build of Python."""
+    digest = hashlib.sha256(build.encode())
     for entry in sorted(entries):
         digest.update(f"\0{entry.path}\0{entry.mode:o}\0{len(entry.data)}\0".encode() + entry.data)
     return digest.hexdigest()[:20]

@@ -86,5 +86,5 @@ def _run_pip(pin: Pin, into: Path) -> None:
     except subprocess.TimeoutExpired:
         raise Failure(f"pip took more than {FETCH_LIMIT_S} s to fetch {pin.requirement}: gave up") from None
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise Failure(f"{pin.requirement} could not be fetched: pip says: {last}")
+        said = "\n".join(done.stderr.strip().splitlines()[-3:]) or "nothing"
+        raise Failure(f"{pin.requirement} could not be fetched; pip says:\n{said}")

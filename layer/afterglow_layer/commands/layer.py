@@ -18,6 +18,12 @@ def add_to(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         action="append",
         help="for this architecture alone (default: both)",
     )
+    build.add_argument(
+        "--bytecode-for",
+        action="append",
+        metavar="PYTHON",
+        help="an interpreter to compile for ahead of time; may be repeated (default: this one)",
+    )
     build.set_defaults(act=build_layers)
 
     inspect = acts.add_parser(
@@ -34,7 +40,7 @@ def build_layers(asked: argparse.Namespace) -> int:
     from afterglow_layer.wheels import sha256_of  # noqa: PLC0415
 
     for arch in asked.arch or ARCHITECTURES:
-        path = build(arch, asked.out)
+        path = build(arch, asked.out, asked.bytecode_for or [sys.executable])
         print(f"{path}  {path.stat().st_size / 1000:.0f} kB  sha256 {sha256_of(path)}")
     return 0
 

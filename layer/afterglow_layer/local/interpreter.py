@@ -14,6 +14,7 @@ from typing import NamedTuple
 from afterglow_layer.failure import Failure, usage
 
 ANSWER_LIMIT_S = 60
+OLDEST_MINOR = 10
 
 _ASK = """
 import importlib.util, json, os, sys
@@ -21,6 +22,7 @@ print(json.dumps({
     "path": sys.executable,
     "base": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
     "version": "%d.%d" % sys.version_info[:2],
+    "build": sys.version,
     "has_client": importlib.util.find_spec("awslambdaric") is not None,
 }))
 """
@@ -32,7 +34,13 @@ class Interpreter(NamedTuple):
     path: str  # to run the function with; in a virtual environment, its link
     base: str  # the real file: what the extension runs under, as it needs no packages
     version: str  # 3.11
+    build: str  # its version, to the build and the compiler
     has_client: bool  # awslambdaric can be imported
+
+    @property
+    def minor(self) -> int:
+        """The 11 of 3.11."""
+        return int(self.version.partition(".")[2])
 
 
 def find_interpreter(asked: str | None, directory: Path, env: Mapping[str, str]) -> Interpreter:
@@ -66,6 +74,8 @@ def ask(python: Path, env: Mapping[str, str]) -> Interpreter:
 
 
 def _fit(found: Interpreter) -> Interpreter:
+    if found.minor < OLDEST_MINOR:
+        raise Failure(f"{found.path} is Python {found.version}; Afterglow needs 3.{OLDEST_MINOR} or newer")
     if not found.has_client:
         raise Failure(
             f"{found.path} lacks awslambdaric, the client that Lambda's Python runtimes run handlers with.\n"

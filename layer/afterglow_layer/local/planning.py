@@ -27,7 +27,9 @@ def make_plan(asked: argparse.Namespace) -> Plan:
     bodies = [events.read_event(event) for event in asked.event or ["{}"]]
     for option in ("json", "emf"):
         _check_writable(option, getattr(asked, option))
-    layer, layer_name = _find_layer(asked)
+    python = interpreter.find_interpreter(asked.python, directory, environment.cleaned(os.environ))
+    rie = find_rie(asked.rie)
+    layer, layer_name = _find_layer(asked, python)
     return Plan(
         handler=asked.handler,
         directory=directory,
@@ -38,8 +40,8 @@ def make_plan(asked: argparse.Namespace) -> Plan:
         region=asked.region or region_of(os.environ),
         environ=os.environ,
         env=env,
-        interpreter=interpreter.find_interpreter(asked.python, directory, environment.cleaned(os.environ)),
-        rie=find_rie(asked.rie),
+        interpreter=python,
+        rie=rie,
         layer=layer,
         layer_name=layer_name,
         loader=asked.loader,
@@ -69,11 +71,11 @@ def _check_writable(option: str, path: str | None) -> None:
         raise usage(f"--{option} {path}: its folder does not exist")
 
 
-def _find_layer(asked: argparse.Namespace) -> tuple[Path | None, str | None]:
+def _find_layer(asked: argparse.Namespace, python: interpreter.Interpreter) -> tuple[Path | None, str | None]:
     if asked.no_layer:
         return None, None
     if not asked.layer:
-        return archive.unpacked_layer(host_arch()), "built from this installation"
+        return archive.unpacked_layer(host_arch(), python), "built from this installation"
     complaints = inspection.wrong(archive.read_zip(Path(asked.layer)))
     if complaints:
         raise Failure(f"{asked.layer} would break the function:\n" + "\n".join(f"  {line}" for line in complaints))
