@@ -90,7 +90,7 @@ def _make_groups(kinds: list[str]) -> list[cgroups.Home]:
 def _start(order: Order, groups: list[cgroups.Home]) -> int | None:
     """Fork the sandbox's first process; return its pid, or None after having told why not."""
     try:
-        _enter_namespaces()
+        enter_namespaces()
     except OSError as error:
         tell("failed", reason=str(error))
         return None
@@ -101,7 +101,7 @@ def _start(order: Order, groups: list[cgroups.Home]) -> int | None:
     return init_pid
 
 
-def _enter_namespaces() -> None:
+def enter_namespaces() -> None:
     """Leave the host's mounts, and its pids as far as children go; through a user namespace where we must."""
     flags = CLONE_NEWNS | CLONE_NEWPID
     uid, gid = os.getuid(), os.getgid()

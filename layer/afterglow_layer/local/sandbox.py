@@ -95,9 +95,14 @@ class Sandbox:
     def stop(self) -> None:
         """Let RIE shut the environment down as Lambda does (SHUTDOWN, 2 s), and wait for that."""
         self._tell_keeper("stop")
-        give_up = time.monotonic() + STOP_LIMIT_S
+        self.ends_within(STOP_LIMIT_S)
+
+    def ends_within(self, limit_s: float) -> bool:
+        """Wait for RIE to go, but no longer than that; tell whether it has gone."""
+        give_up = time.monotonic() + limit_s
         while not self.ended() and time.monotonic() < give_up:
-            self._listen_to_keeper(0.2)
+            self._listen_to_keeper(0.1)
+        return self.ended()
 
     def close(self) -> None:
         """End whatever is left; return when processes, mounts, cgroup and the run's folder are gone."""

@@ -189,7 +189,8 @@ class _Session:
 
     def _over(self) -> bool:
         if self.calls[-1].outcome == "no-answer":
-            state = "ended" if self._sandbox.ended() else "gave no answer"
+            # The connection breaks a moment before the process is known to be gone.
+            state = "ended" if self._sandbox.ends_within(1.0) else "gave no answer"
             self.problem = f"RIE {state} in invocation {len(self.calls)}:\n{_last(self.logs)}"
         return self.problem is not None
 
