@@ -55,6 +55,7 @@ class Agent:
 
     def __init__(self, handoff: Handoff, settings: Settings, environ: dict[str, str]) -> None:
         self.api = handoff.api
+        self.early = handoff.early
         self.settings = settings
         self.environ = environ
         self.identity = json.loads(handoff.identity)
@@ -82,13 +83,14 @@ class Agent:
 
     def run(self) -> None:
         """Turn until SHUTDOWN."""
+        for body, at_ns in self.early:
+            self._read_facts()
+            self._on_event(json.loads(body), at_ns)
         while self.state != State.DONE:
             self._turn()
 
     def _turn(self) -> None:
-        slept, before = checkpoint(), self.checked
-        cpu_ns, delay_ns = slept.cpu_ns - before.cpu_ns, slept.run_delay_ns - before.run_delay_ns
-        self.frozen.add(window_at_work(before.mono_ns, slept.mono_ns, cpu_ns, delay_ns))
+        slept = self._check_frozen_at_work()
         ready = self._wait(self.wait_ms)
         woke = self.checked = checkpoint()
         starved_ns = woke.run_delay_ns - slept.run_delay_ns
@@ -105,6 +107,13 @@ class Agent:
         for descriptor in (self.api.sock.fileno(), *self.inbox.descriptors()):
             poller.register(descriptor, select.POLLIN)
         return {descriptor for descriptor, _ in poller.poll(timeout_ms)}
+
+    def _check_frozen_at_work(self) -> Checkpoint:
+        now, before = checkpoint(), self.checked
+        cpu_ns, delay_ns = now.cpu_ns - before.cpu_ns, now.run_delay_ns - before.run_delay_ns
+        self.frozen.add(window_at_work(before.mono_ns, now.mono_ns, cpu_ns, delay_ns))
+        self.checked = now
+        return now
 
     def _receive_event(self) -> dict[str, Any] | None:
         self.api.read_once()
@@ -149,9 +158,8 @@ class Agent:
         self._wait(SHUTDOWN_DRAIN_MS) if self.inbox.peers else None
         self._read_facts()
         now = self._clock()
-        self._watch_processes(now.mono_ns)
         left = self.lingering.open_count()
-        self.lingering.close(f"shutdown: {reason.lower()}")
+        self.lingering.close(why_lost(reason))
         self._settle()
         self._tell(before=None)
         self._tell_losses(now)
@@ -181,6 +189,7 @@ class Agent:
         proc.reset_peak_rss(pid)
 
     def _on_fact_entered(self, pid: int, fact: dict[str, Any]) -> None:
+        self._check_frozen_at_work()
         running = self.recorder.begin(fact["id"], fact["at"], agent_cpu_ms())
         self.lingering.began(fact["id"], running.index, min(fact["at"], running.invoked_ns))
         if self.current != fact["id"] and running.returned is None:
@@ -348,6 +357,11 @@ class Agent:
         if self.dependencies is None:
             self.dependencies = read_dependencies(self.task_root) if self.task_root else frozenset()
         return choose(frames, self.dependencies, self.task_root)
+
+
+def why_lost(reason: str) -> str:
+    """Return what SHUTDOWN's reason means for work that was still going on; real Lambda's words and RIE's."""
+    return {"timeout": "timeout", "failure": "crash", "releasefail": "crash"}.get(reason.lower(), "shutdown")
 
 
 def announce(complaints: list[str]) -> None:

@@ -152,6 +152,17 @@ class RuntimeApi:
             raise ApiError("the Runtime API closed the connection")
         self._buffer += data
 
+    def take_now(self) -> Answer | None:
+        """Return the answer if it has arrived by now; never waits."""
+        try:
+            data = self.sock.recv(_RECEIVE_BYTES, _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        if not data:
+            raise ApiError("the Runtime API closed the connection")
+        self._buffer += data
+        return self.take()
+
     def take(self) -> Answer | None:
         """Return a whole answer if one has arrived."""
         parsed = parse_answer(self._buffer)

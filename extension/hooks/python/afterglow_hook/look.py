@@ -13,7 +13,7 @@ import time
 
 from afterglow_hook import origins
 from afterglow_hook.waits import IDLE, LOCKED, RUNNING, process_alive, task_state, thread_state
-from afterglow_hook.work import JobsWork, ProcessWork, TaskWork, ThreadWork, Work, thread_cpu_ns
+from afterglow_hook.work import CoroutineWork, JobsWork, ProcessWork, TaskWork, ThreadWork, Work, thread_cpu_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOVED_NS = 5_000_000
 """CPU in the gap that makes a finding of a thread that had looked idle: more than draining a log queue takes."""
+BURNING_NS = 300_000
+"""CPU between the return and the look that shows that a thread works on, and does not just put things away."""
 MOST_OPEN = 200
 MOST_LOOKED_AT = 2_000
 
@@ -51,7 +53,7 @@ def after_return(before: dict[int, int | None]) -> list[Work]:
     """
     now_ns = time.monotonic_ns()
     found: list[Work] = []
-    for scan in (_threads(now_ns, before), _jobs(now_ns), _tasks(now_ns), _processes(now_ns)):
+    for scan in (_threads(now_ns, before), _jobs(now_ns), _tasks(now_ns), _handed_over(now_ns), _processes(now_ns)):
         found += _bounded(scan)
     return found
 
@@ -102,10 +104,14 @@ def _threads(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
             continue  # a worker of the module's own: evidence is what it does in the gap
         frame = frames.get(thread.ident or 0)
         state = _timer_state(thread, frame) or thread_state(frame, tid)
-        if state == LOCKED and origin.cpu_ns != before.get(id(thread), origin.cpu_ns):
+        if state == LOCKED and _burned_ns(origin.cpu_ns, before.get(id(thread))) >= BURNING_NS:
             state = RUNNING  # waits for the interpreter's lock, and burns CPU whenever it gets it
         if state not in (IDLE, LOCKED):
             yield ThreadWork(origin, state, now_ns, thread)
+
+
+def _burned_ns(now_ns: int | None, before_ns: int | None) -> int:
+    return 0 if now_ns is None or before_ns is None else now_ns - before_ns
 
 
 def _timer_state(thread: threading.Thread, frame: Any) -> str | None:
@@ -151,6 +157,13 @@ def _tasks(now_ns: int) -> Iterator[Work]:
         if state != IDLE:
             where = "a running loop" if task.get_loop().is_running() else "a stopped loop"
             yield TaskWork(origin, f"pending in {where}, {state}", now_ns, task, progress)
+
+
+def _handed_over(now_ns: int) -> Iterator[Work]:
+    for origin in list(origins.handed_over.values())[:MOST_LOOKED_AT]:
+        coroutine = origin.ref() if origin.ref is not None else None
+        if coroutine is not None and origin.work is None and origin.request_id is not None:
+            yield CoroutineWork(origin, "handed to a loop in another thread", now_ns, coroutine)
 
 
 def _processes(now_ns: int) -> Iterator[Work]:

@@ -155,6 +155,7 @@ def _watch_tasks(module: ModuleType) -> None:
         if tasks is not None:
             tasks.add = _task_adder(tasks.add)
             break
+    _watch_threadsafe(module)
     all_tasks = module.all_tasks
 
     def observed_all_tasks(loop: Any = None) -> Any:
@@ -174,11 +175,48 @@ def _task_adder(add: Callable[[Any], None]) -> Callable[[Any], None]:
     return add_task
 
 
+def _watch_threadsafe(module: ModuleType) -> None:
+    """``run_coroutine_threadsafe`` asks ``iscoroutine`` in the caller's thread; the loop's then makes the task."""
+    coroutines = module.coroutines
+    iscoroutine = coroutines.iscoroutine
+
+    def observed_iscoroutine(coroutine: Any) -> Any:
+        caller = sys._getframe(1)
+        if caller.f_code.co_name == "run_coroutine_threadsafe":
+            note_handed_over(coroutine, caller)
+        return iscoroutine(coroutine)
+
+    coroutines.iscoroutine = observed_iscoroutine
+
+
+@guarded
+def note_handed_over(coroutine: Any, caller: Any) -> None:
+    """Note who gives a coroutine to a loop in another thread."""
+    origin = Origin("asyncio-task", _named(coroutine) or "a task", site_of(caller))
+    origins.note_weakly(origins.handed_over, coroutine, origin)
+
+
 @guarded
 def note_task(task: Any, create: Any) -> None:
-    """Note who creates a task; ``create`` is the frame that calls the constructor."""
+    """Note who creates a task; ``create`` is the frame that calls the constructor.
+
+    A task that another task creates is that one's invocation's, whichever invocation runs by now.
+    """
     coroutine = task.get_coro()
-    origins.note_weakly(origins.tasks, task, Origin("asyncio-task", _named(coroutine) or "a task", site_of(create)))
+    origin = origins.handed_over.pop(id(coroutine), None)
+    if origin is None:
+        origin = Origin("asyncio-task", _named(coroutine) or "a task", site_of(create))
+        parent = origins.tasks.get(id(_current_task(task.get_loop())))
+        if parent is not None:
+            origin.request_id, origin.index = parent.request_id, parent.index
+            origin.site = origin.site or parent.site
+    elif origin.work is not None:
+        origin.work.follow(task)
+    origins.note_weakly(origins.tasks, task, origin)
+
+
+def _current_task(loop: Any) -> Any:
+    return sys.modules["asyncio.tasks"].current_task(loop)
 
 
 @guarded
@@ -221,11 +259,10 @@ class _Children(set):  # type: ignore[type-arg]
 @guarded
 def note_multiprocessing(process: Any, start: Any) -> None:
     """Note who starts a Process, unless it is a pool's own worker: a pool is judged by its jobs."""
-    target = getattr(process, "_target", None)
-    module = getattr(target, "__module__", "") or ""
-    if module in _POOL_MODULES or module == "multiprocessing.managers" or process.pid is None:
+    starter = start.f_back.f_globals.get("__name__") if start.f_back is not None else None
+    if starter in _POOL_MODULES or starter == "multiprocessing.managers" or process.pid is None:
         return
-    origins.note(origins.processes, process.pid, Origin("process", _named(target) or process.name, site_of(start)))
+    origins.note(origins.processes, process.pid, Origin("process", process.name, site_of(start)))
 
 
 def _watch_multiprocessing(module: ModuleType) -> None:

@@ -42,6 +42,7 @@ class Origin:
 threads: dict[int, Origin] = {}  # id(Thread) →
 jobs: dict[int, Origin] = {}  # id(Future or AsyncResult) →
 tasks: dict[int, Origin] = {}  # id(Task) →
+handed_over: dict[int, Origin] = {}  # id(coroutine) → until the loop's thread has made its task
 processes: dict[int, Origin] = {}  # pid →
 ended_cpu_ns: dict[int, int] = {}  # id(executor) → CPU of its threads that have ended
 
@@ -83,5 +84,5 @@ def note_weakly(table: dict[int, Origin], obj: Any, origin: Origin) -> None:
 
 def forget_all() -> None:
     """In a forked child: nothing of what the parent had started exists here."""
-    for table in (threads, jobs, tasks, processes, ended_cpu_ns):
+    for table in (threads, jobs, tasks, handed_over, processes, ended_cpu_ns):
         table.clear()

@@ -30,6 +30,7 @@ _IDLE_PLACES = {
     "queue.py": ("get",),
     "selectors.py": ("select",),
     "socket.py": ("accept",),
+    "logging/handlers.py": ("dequeue",),
     "socketserver.py": ("serve_forever",),
     "concurrent/futures/thread.py": ("_worker",),
     "multiprocessing/connection.py": ("_recv", "wait", "accept"),

@@ -6,12 +6,13 @@ Its CPU counts from the look that found it; times are CLOCK_MONOTONIC and thread
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
 from afterglow_hook import origins, wire
 from afterglow_hook.callsite import spelled
-from afterglow_hook.waits import process_alive, task_state
+from afterglow_hook.waits import IDLE, LOCKED, process_alive, task_state, thread_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from afterglow_hook.origins import Origin
 
+PUTTING_AWAY_NS = 1_000_000
 _last_id = 0
 
 
@@ -96,14 +98,31 @@ class ThreadWork(Work):
     def __init__(self, origin: Origin, state: str, at_ns: int, thread: threading.Thread) -> None:
         self.thread = thread
         super().__init__(origin, state, at_ns)
+        self.cpu_seen_ns = self.cpu_at_start_ns
 
     def read_cpu_ns(self) -> int | None:
         """Return the thread's own clock."""
         return thread_cpu_ns(self.thread.native_id)
 
     def alive(self) -> bool:
-        """Look whether the thread still runs."""
-        return self.thread.is_alive()
+        """Look whether the thread still runs, and has not gone back to waiting for work.
+
+        When it has, and took next to no CPU for it, it had been putting things away while the handler returned:
+        a log queue's listener, a worker that had just handed over its result. Then it ends where it was found.
+        """
+        if not self.thread.is_alive():
+            return False
+        if self.origin.what == "timer":
+            return True
+        cpu_ns, before_ns = self.read_cpu_ns(), self.cpu_seen_ns
+        self.cpu_seen_ns = cpu_ns
+        frame = sys._current_frames().get(self.thread.ident or 0)
+        state = thread_state(frame, self.thread.native_id)
+        if state != IDLE and not (state == LOCKED and cpu_ns == before_ns):
+            return True
+        if (self.cpu_ns() or 0) < PUTTING_AWAY_NS:
+            self.end(self.at_ns)
+        return False
 
 
 class JobsWork(Work):
@@ -174,6 +193,22 @@ class TaskWork(Work):
         progress = task_state(self.task.get_coro())[1]
         moved, self.progress = progress != self.progress, progress
         return moved or bool(self.task.get_loop().is_running())
+
+
+class CoroutineWork(Work):
+    """A coroutine that was handed to a loop in another thread, which has not made a task of it yet."""
+
+    def __init__(self, origin: Origin, state: str, at_ns: int, coroutine: Any) -> None:
+        self.coroutine = coroutine
+        super().__init__(origin, state, at_ns)
+
+    def follow(self, task: Any) -> None:
+        """Take notice of the task; called in the loop's thread, where that is allowed."""
+        task.add_done_callback(lambda _: self.end(time.monotonic_ns()))
+
+    def alive(self) -> bool:
+        """Look whether it can still run."""
+        return self.coroutine.cr_frame is not None
 
 
 class ProcessWork(Work):
