@@ -87,12 +87,13 @@ def _counted(count: int, own: str) -> str:
 
 
 def _during(at_ms: float, document: Document) -> str:
-    """Return whose turn it was: from an order's call to the next one's, as the environment is frozen between."""
-    begun = [i["invocation"] for i in document["invocations"] if i["caller"]["sent_at_ms"] <= at_ms]
-    last = document["invocations"][-1]["caller"]
-    if at_ms > last["sent_at_ms"] + last["took_ms"]:
+    """Return in whose time it was sent. The middle of a freeze parts two orders: nobody sends anything then."""
+    calls = [i["caller"] for i in document["invocations"]]
+    answered_ms = calls[-1]["sent_at_ms"] + calls[-1]["took_ms"]
+    if at_ms > answered_ms + (document["run"]["frozen_after_ms"] or 0.0) / 2:
         return "after the last answer, at SHUTDOWN"
-    return f"during order {begun[-1]}"
+    begun = [call for call in calls if call["sent_at_ms"] - call["frozen_before_ms"] / 2 <= at_ms]
+    return f"during order {len(begun)}"
 
 
 def show(example: Example, console: Console) -> list[str]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
-ROUND_TRIP_S = 0.04  # a service in another region
+ROUND_TRIP_S = 0.1  # a service on another continent
 
 
 class Arrival(NamedTuple):
