@@ -35,7 +35,7 @@ def from_state(state: object) -> list[Window]:
 
 
 def _window_state(window: Window) -> list[Any]:
-    totals = {name: total.sum_milli for name, total in window.totals.items()}
+    totals = {name: total.sum_milli for name, total in window.totals.items() if total.known}
     distributions = {
         name: [d.sum_milli, d.min_milli, d.max_milli, {str(k): d.bins[k] for k in sorted(d.bins)}]
         for name, d in window.distributions.items()
@@ -48,7 +48,7 @@ def _window(minute: object, series: Any, totals: Any, distributions: Any) -> Win
     window = Window(_whole(minute), _series(series))
     for name, sum_milli in totals.items():
         total = window.totals[_metric(name, "count")] = Total()
-        total.sum_milli = _whole(sum_milli)
+        total.sum_milli, total.known = _whole(sum_milli), True
     for name, (sum_milli, min_milli, max_milli, bins) in distributions.items():
         distribution = window.distributions[_metric(name, "distribution")] = Distribution()
         distribution.sum_milli = _whole(sum_milli)

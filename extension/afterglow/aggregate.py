@@ -20,7 +20,7 @@ MAX_MINUTES = 64
 """Open minutes. The sandbox needs one or two; the collector its grace, and those of late records."""
 
 MAX_SERIES = 1_000
-"""Series in one minute; the sandbox has one."""
+"""Series in one minute; the sandbox has one. With the default metrics one takes about 5 KB."""
 
 TOO_MANY_MINUTES = "too-many-minutes"
 TOO_MANY_SERIES = "too-many-series"

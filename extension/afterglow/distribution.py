@@ -56,21 +56,24 @@ def middle_of(bin_number: int) -> float:
 class Total:
     """A sum, for counts and for what only its sum is asked of."""
 
-    __slots__ = ("sum_milli",)
+    __slots__ = ("known", "sum_milli")
 
     def __init__(self) -> None:
         self.sum_milli = 0
+        self.known = False  # until the first value: a total that nobody added to is no zero
 
     def add(self, value: float) -> bool:
         """Take one value in; False if it is refused."""
         if not 0 <= value <= MAX_VALUE:  # also what NaN comes to
             return False
         self.sum_milli += round(value * 1000)
+        self.known = True
         return True
 
     def absorb(self, other: "Total") -> None:
         """Add another total to this one."""
         self.sum_milli += other.sum_milli
+        self.known = self.known or other.known
 
 
 class Distribution:

@@ -21,8 +21,9 @@ from afterglow.window import Window
 
 def parts_of(window: Window, name: str, form: str) -> list[Any]:
     """Return the metric's value in as many parts as its form needs: none if there is nothing to tell."""
-    if name in window.totals:
-        return [_number(window.totals[name].sum_milli)]
+    total = window.totals.get(name)
+    if total is not None:
+        return [_number(total.sum_milli)] if total.known else []
     distribution = window.distributions.get(name)
     if distribution is None or not distribution.bins:
         return []
