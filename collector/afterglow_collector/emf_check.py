@@ -1,7 +1,7 @@
 """Says what is wrong with an EMF document, more strictly than AWS' published schema.
 
 In: one line, or the document that it holds; the time, if its timestamp is to be checked. Out: one sentence
-per problem, ``path: what is there; what would be right``; none if all rules that AWS has written down are kept.
+per problem, ``path: what is there; what would be right``; none if every written rule of AWS is kept.
 
 AWS' schema lets pass 101 metrics, metrics and dimensions without a target, arrays of 500, a resolution of 7,
 repeated names and timestamps in seconds.
@@ -24,9 +24,7 @@ def check(line_or_document: str | bytes | dict[str, Any], now_ms: int | None = N
     if isinstance(line_or_document, dict):
         return list(_document_problems(line_or_document, now_ms))
     size = len(
-        line_or_document
-        if isinstance(line_or_document, bytes)
-        else line_or_document.encode(errors="surrogatepass")
+        line_or_document if isinstance(line_or_document, bytes) else line_or_document.encode(errors="surrogatepass")
     )
     if size > MAX_EVENT_BYTES:
         return [f"$: {size} bytes; a log event has at most {MAX_EVENT_BYTES}"]

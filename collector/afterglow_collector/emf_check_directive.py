@@ -18,9 +18,7 @@ from afterglow.emf_limits import (
 from afterglow_collector.emf_check_values import named, target_problems, text_problems, unknown_members
 
 _SIZES = tuple(
-    (scale + unit).capitalize()
-    for unit in ("bytes", "bits")
-    for scale in ("", "kilo", "mega", "giga", "tera")
+    (scale + unit).capitalize() for unit in ("bytes", "bits") for scale in ("", "kilo", "mega", "giga", "tera")
 )
 UNITS = frozenset(
     (
@@ -65,9 +63,7 @@ def _dimension_problems(path: str, sets: Any, document: dict[str, Any]) -> Itera
             yield from _dimension_name_problems(f"{here}[{position}]", name, names[:position], document)
 
 
-def _dimension_name_problems(
-    path: str, name: Any, before: list[Any], document: dict[str, Any]
-) -> Iterator[str]:
+def _dimension_name_problems(path: str, name: Any, before: list[Any], document: dict[str, Any]) -> Iterator[str]:
     yield from text_problems(path, name, MAX_DIMENSION_NAME)
     if name in before:
         yield f"{path}: {name!r} stands in this set twice; once"

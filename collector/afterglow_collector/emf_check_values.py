@@ -56,9 +56,7 @@ def _distribution_problems(path: str, value: dict[str, Any]) -> Iterator[str]:
     if value.keys() != set(DISTRIBUTION):
         yield f"{path}: members {', '.join(sorted(value)) or 'none'}; {', '.join(DISTRIBUTION)}"
         return
-    problems = [
-        problem for name in DISTRIBUTION[2:] for problem in _number_problems(f"{path}.{name}", value[name])
-    ]
+    problems = [problem for name in DISTRIBUTION[2:] for problem in _number_problems(f"{path}.{name}", value[name])]
     for name in DISTRIBUTION[:2]:
         if isinstance(value[name], list):
             problems += _array_problems(f"{path}.{name}", value[name])
