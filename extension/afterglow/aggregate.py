@@ -46,7 +46,7 @@ class Aggregate:
         self._last_window: Window | None = None
 
     def add(self, environment: Environment, record: Record) -> None:
-        """Take one record in: 3.6 µs for an Invocation that knows everything, 0.6 µs for a Loss."""
+        """Take one record in: 3.8 µs for an Invocation that knows everything, 0.6 µs for a Loss."""
         kind = type(record)
         measure = MEASURES.get(kind)
         if measure is None:
