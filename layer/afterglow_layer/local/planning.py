@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from afterglow_layer import archive, inspection
@@ -21,6 +22,8 @@ from afterglow_layer.rie import find_rie, host_arch
 
 def make_plan(asked: argparse.Namespace) -> Plan:
     """Return all that the run needs; Failure for what is wrong with it."""
+    if find_spec("rich") is None:
+        raise Failure("the local run needs more than the sandbox does: pip install 'afterglow[local]'")
     directory = Path(asked.dir).resolve()
     check_handler(asked.handler, directory)
     env = environment.parse_pairs(asked.env)

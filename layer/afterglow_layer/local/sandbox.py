@@ -4,6 +4,7 @@ In: what to run. Out: RIE answering on a port, a freezer, and an end to it all. 
 cleaning up, are the keeper's (see ``keeper``).
 """
 
+import contextlib
 import json
 import os
 import select
@@ -106,7 +107,8 @@ class Sandbox:
 
     def close(self) -> None:
         """End whatever is left; return when processes, mounts, cgroup and the run's folder are gone."""
-        _given(self._process.stdin).close()
+        with contextlib.suppress(BrokenPipeError):  # The keeper has gone first.
+            _given(self._process.stdin).close()
         self._process.wait()
         _given(self._process.stdout).close()
 
@@ -153,7 +155,6 @@ def _spawn_keeper(log_fd: int) -> "subprocess.Popen[bytes]":
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        bufsize=0,
         pass_fds=(log_fd,),
         start_new_session=True,  # Ctrl-C reaches the command alone, which ends the sandbox in order.
     )
