@@ -13,7 +13,7 @@ examples:
   afterglow run app.handler --env TABLE=orders --fail-on lingering --json run.json     (in CI)
 
 exit status: 0 every invocation was answered · 1 one failed, or the run did · 2 wrong usage ·
-3 --fail-on found something · 130 Ctrl-C. All but 2 end with the report of what was seen.
+3 --fail-on found something · 130 Ctrl-C. What had been seen until then is reported in each case.
 """
 
 
