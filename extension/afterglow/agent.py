@@ -147,6 +147,8 @@ class Agent:
             self._begin_running(request_id)
         self._tell(before=running.index)
         self._out().flush(round(time.time() * 1000))
+        if running.index > 1:  # where every freeze comes at once, there is no quieter moment
+            self._tell_footprint()
 
     def _begin_running(self, request_id: str) -> None:
         self.state = lifecycle.advance(self.state, Event.INVOKE)
@@ -159,7 +161,7 @@ class Agent:
         self._read_facts()
         now = self._clock()
         left = self.lingering.open_count()
-        self.lingering.close(why_lost(reason))
+        self.lingering.close(why_lost(reason), woke_ns)
         self._settle()
         self._tell(before=None)
         self._tell_losses(now)
@@ -195,6 +197,7 @@ class Agent:
         if self.current != fact["id"] and running.returned is None:
             self._begin_running(fact["id"])
         self._take_works(pid, fact)
+        self.lingering.live_on()
         self._settle()
 
     def _on_fact_returned(self, pid: int, fact: dict[str, Any]) -> None:
@@ -241,9 +244,8 @@ class Agent:
         self._watch_processes(now_ns)
         most_ms = WATCHING_MOST_MS if self.lingering.open_count() else IDLE_MOST_MS
         self.wait_ms = min(most_ms, self.wait_ms * 2)
-        if self.state == State.GLOWING and self.footprint_due and self.wait_ms > AFTER_RETURN_MS * 4:
-            self.footprint_due = False
-            self._out().accept(read_footprint(self.runtime_pid, round(time.time() * 1000)))
+        if self.state == State.GLOWING and self.wait_ms > AFTER_RETURN_MS * 4:
+            self._tell_footprint()
 
     def _sample(self, look: Look) -> None:
         agent = look.agent
@@ -280,7 +282,7 @@ class Agent:
         for (owner, work), pid in self.lingering.open_pids():
             stat = proc.read_stat(pid)
             if stat is None or stat.state in proc.DEAD_STATES:
-                self.lingering.end(owner, work, now_ns, None)
+                self.lingering.vanish(owner, work, now_ns)
             else:
                 self.lingering.update(owner, work, int((stat.user_ms + stat.system_ms) * 1e6), moved=False)
 
@@ -305,6 +307,11 @@ class Agent:
             )
         )
         self.told_cpu_ms, self.recorder.hook_ms, self.bytes_out = cpu_ms, 0.0, 0
+
+    def _tell_footprint(self) -> None:
+        if self.footprint_due:
+            self.footprint_due = False
+            self._out().accept(read_footprint(self.runtime_pid, round(time.time() * 1000)))
 
     def _settle(self) -> None:
         clock = self._clock()

@@ -15,6 +15,8 @@ FINISHING_NS = 2_000_000
 """Work that is gone within 2 ms of the return, and with under 1 ms of CPU, was only on its way out."""
 FINISHING_CPU_NS = 1_000_000
 KEPT_BEGINNINGS = 256
+KILLING_NS = 2_000_000_000
+"""Lambda and RIE take up to 2 s from the first SIGTERM to the extension's SHUTDOWN."""
 
 Key = tuple[int, int]  # (pid, the hook's id)
 
@@ -40,6 +42,7 @@ class Piece:
         "resumed",
         "revision",
         "site",
+        "vanished_ns",
         "woke",
     )
 
@@ -49,6 +52,7 @@ class Piece:
         self.site = site
         self.cpu_ns: int | None = None
         self.ended_ns: int | None = None
+        self.vanished_ns: int | None = None  # a process that is gone from /proc: ended, or killed with all others
         self.reason: str | None = None  # why it was lost
         self.woke = False  # it was seen to go on in a later invocation
         self.resumed: Beginning | None = None
@@ -94,6 +98,18 @@ class Lingering:
             piece.ended_ns = at_ns
             piece.cpu_ns = cpu_ns if cpu_ns is not None else piece.cpu_ns
 
+    def vanish(self, pid: int, work: int, at_ns: int) -> None:
+        """Note that a process is gone; only if the environment lives on, it has ended by itself."""
+        piece = self.pieces.get((pid, work))
+        if piece is not None and piece.vanished_ns is None:
+            piece.vanished_ns = at_ns
+
+    def live_on(self) -> None:
+        """Note that the environment is alive: what vanished was not killed with it."""
+        for piece in self.pieces.values():
+            if piece.ended_ns is None:
+                piece.ended_ns = piece.vanished_ns
+
     def cancelled(self, pid: int, fact: dict[str, Any]) -> None:
         """Note a task that asyncio.run cut short: found, ended and lost in one."""
         fact = {**fact, "w": -self.found - 1, "what": "asyncio-task", "jobs": 1, "pid": None}
@@ -101,15 +117,19 @@ class Lingering:
         piece = self.pieces[pid, fact["w"]]
         piece.ended_ns, piece.reason = fact["at"], "cancelled by asyncio.run"
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, at_ns: int) -> None:
         """Note that the environment is gone: what had not ended is lost."""
         for piece in self.pieces.values():
+            if piece.vanished_ns is not None and piece.vanished_ns < at_ns - KILLING_NS:
+                piece.ended_ns = piece.vanished_ns
             if piece.ended_ns is None:
                 piece.reason = reason
 
     def open_pids(self) -> list[tuple[Key, int]]:
         """Return the child processes among the open work, which the extension itself can watch."""
-        return [(k, p.fact["pid"]) for k, p in self.pieces.items() if p.fact["pid"] and p.ended_ns is None]
+        return [
+            (k, p.fact["pid"]) for k, p in self.pieces.items() if p.fact["pid"] and p.ended_ns is p.vanished_ns is None
+        ]
 
     def open_count(self) -> int:
         """Return how many pieces have not ended."""

@@ -24,6 +24,9 @@ class Outlet(Protocol):
     def flush(self, now_ms: int, *, final: bool) -> None:
         """Write what is due; everything when this is the end."""
 
+    def take_dropped(self) -> dict[str, int]:
+        """Return how much could not be kept or written since the last call, by reason."""
+
 
 def write_all(fd: int, text: str) -> int:
     """Write the whole text to a descriptor; return its bytes."""
@@ -46,6 +49,7 @@ class Embedded:
         self.write = write
         self.flushed_at_ms = environment.started_at_ms
         self.lines: list[str] = []
+        self.dropped: dict[str, int] = {}
 
     def accept(self, record: Record) -> None:
         """Add the record to its minute."""
@@ -58,9 +62,27 @@ class Embedded:
         lines, self.lines = self.lines, []
         if final or now_ms - self.flushed_at_ms >= self.interval_ms:
             self.flushed_at_ms = now_ms
-            lines += encode(self.aggregate.take_all(), self.emitter, now_ms).lines
+            output = encode(self.aggregate.take_all(), self.emitter, now_ms)
+            lines += output.lines
+            self._drop("older-than-cloudwatch-takes", output.too_old)
+            self._drop("newer-than-cloudwatch-takes", output.too_new)
         for line in lines:
-            self.write(line + "\n")  # one write per line: a log event must not be torn apart
+            try:
+                self.write(line + "\n")  # one write per line: a log event must not be torn apart
+            except OSError as error:
+                self._drop(f"stdout: {error.strerror}", 1)
+
+    def take_dropped(self) -> dict[str, int]:
+        """Return what neither the aggregate nor stdout could take."""
+        dropped, self.dropped = self.dropped, {}
+        for reason, count in self.aggregate.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + count
+        self.aggregate.dropped.clear()
+        return dropped
+
+    def _drop(self, reason: str, count: int) -> None:
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
 
 
 class RecordsFile:
@@ -69,7 +91,7 @@ class RecordsFile:
     def __init__(self, path: str, environment: Environment) -> None:
         self.path = path
         self.lines = [encode_record(environment)]
-        self.dropped = 0
+        self.dropped: dict[str, int] = {}
 
     def accept(self, record: Record) -> None:
         """Keep the record until the next flush."""
@@ -86,8 +108,14 @@ class RecordsFile:
                 write_all(fd, "\n".join(lines) + "\n")
             finally:
                 os.close(fd)
-        except OSError:
-            self.dropped += len(lines)
+        except OSError as error:
+            reason = f"records file: {error.strerror}"
+            self.dropped[reason] = self.dropped.get(reason, 0) + len(lines)
+
+    def take_dropped(self) -> dict[str, int]:
+        """Return what the disk did not take."""
+        dropped, self.dropped = self.dropped, {}
+        return dropped
 
 
 class Ledger:
@@ -133,3 +161,6 @@ class Outlets:
         """Let each outlet write what is due."""
         for outlet in self.outlets:
             outlet.flush(now_ms, final=final)
+            for reason, count in outlet.take_dropped().items():
+                self.ledger.see("output", count)
+                self.ledger.drop("output", reason, count)

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-AWAKE_S = 0.05
+AWAKE_S = 0.3
 POOL = concurrent.futures.ThreadPoolExecutor(2)
 SMALL_POOL = concurrent.futures.ThreadPoolExecutor(1)
 THREAD_POOL = None
@@ -33,7 +33,7 @@ def thread_sleeping(event, context):
     if _first():
         threading.Thread(target=send).start()  # started: thread_sleeping
     else:
-        time.sleep(0.1)
+        time.sleep(0.5)
 
 
 def thread_in_socket(event, context):
@@ -51,7 +51,7 @@ def thread_burning(event, context):
     if _first():
         threading.Thread(target=_burn, args=(0.3,)).start()  # started: thread_burning
     else:
-        time.sleep(0.6)
+        time.sleep(0.8)
 
 
 def _deep_start():
@@ -63,14 +63,14 @@ def thread_from_helper(event, context):
     if _first():
         _deep_start()
     else:
-        time.sleep(0.1)
+        time.sleep(0.5)
 
 
 def timer_due(event, context):
     if _first():
-        threading.Timer(0.1, send).start()  # started: timer_due
+        threading.Timer(0.3, send).start()  # started: timer_due
     else:
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def timer_far(event, context):
@@ -84,7 +84,7 @@ def executor_running(event, context):
     if _first():
         POOL.submit(send)  # started: executor_running
     else:
-        time.sleep(0.1)
+        time.sleep(0.5)
 
 
 def executor_queued(event, context):
@@ -92,16 +92,16 @@ def executor_queued(event, context):
         for _ in range(3):
             SMALL_POOL.submit(send)  # started: executor_queued
     else:
-        time.sleep(0.3)
+        time.sleep(1.2)
 
 
 def executor_not_waited_for(event, context):
     if _first():
         pool = concurrent.futures.ThreadPoolExecutor(1)
-        pool.submit(_burn, 0.05)  # started: executor_not_waited_for
+        pool.submit(_burn, 0.3)  # started: executor_not_waited_for
         pool.shutdown(wait=False)
     else:
-        time.sleep(0.3)
+        time.sleep(0.5)
 
 
 def thread_pool_async(event, context):
@@ -110,16 +110,16 @@ def thread_pool_async(event, context):
         THREAD_POOL = multiprocessing.pool.ThreadPool(1)
         THREAD_POOL.apply_async(send)  # started: thread_pool_async
     else:
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def process_pool(event, context):
     global THREAD_POOL
     if _first():
         THREAD_POOL = concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
-        THREAD_POOL.submit(time.sleep, 0.1)  # started: process_pool
+        THREAD_POOL.submit(time.sleep, 0.4)  # started: process_pool
     else:
-        time.sleep(0.3)
+        time.sleep(0.5)
 
 
 async def _notify():
@@ -134,7 +134,7 @@ def task_in_stopped_loop(event, context):
     if _first():
         LOOP.run_until_complete(_fire_and_forget())
     else:
-        LOOP.run_until_complete(asyncio.sleep(0.1))
+        LOOP.run_until_complete(asyncio.sleep(0.5))
 
 
 async def _fire_and_lose():
@@ -161,7 +161,7 @@ def task_in_other_thread(event, context):
     if _first():
         asyncio.run_coroutine_threadsafe(_notify(), BACKGROUND_LOOP)  # started: task_in_other_thread
     else:
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 async def _forgets_to_await():
@@ -183,13 +183,13 @@ def run_in_executor(event, context):
     if _first():
         LOOP.run_until_complete(_forgets_executor())
     else:
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def child_program(event, context):
     global THREAD_POOL
     if _first():
-        THREAD_POOL = subprocess.Popen(["sleep", "0.1"])  # started: child_program
+        THREAD_POOL = subprocess.Popen(["sleep", "0.4"])  # started: child_program
     else:
         THREAD_POOL.wait()
 
@@ -203,7 +203,7 @@ def child_program_for_ever(event, context):
 def child_process(event, context):
     global THREAD_POOL
     if _first():
-        THREAD_POOL = multiprocessing.get_context("fork").Process(target=_burn, args=(0.1,))
+        THREAD_POOL = multiprocessing.get_context("fork").Process(target=_burn, args=(0.3,))
         THREAD_POOL.start()  # started: child_process
     else:
         THREAD_POOL.join()
