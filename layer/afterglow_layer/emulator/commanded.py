@@ -75,8 +75,7 @@ class Lambda:
             if kind is None:
                 self.shutdown()
         finally:
-            with self._sandbox.turn:
-                kill_everyone(self._sandbox)
+            kill_everyone(self._sandbox)
             self._sandbox.hold.close()
             self._server.stop()
 

@@ -44,7 +44,7 @@ class Subscriber:
         self._buffer: list[dict[str, Any]] = []
         self._bytes = 0
         self._oldest_mono_s = 0.0
-        self._frozen = self._hurry = self._stopping = False
+        self._frozen = self._hurry = self._stopping = self._sending = False
         self._held_for_thaw = False
         self._overtaken: tamper.Parcel | None = None
         self._lines: socket.socket | None = None
@@ -81,6 +81,11 @@ class Subscriber:
             self._frozen = self._held_for_thaw = False
             self._change.notify_all()
 
+    def wait_until_empty(self, limit_s: float) -> bool:
+        """Return whether everything so far was sent within the limit."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._buffer and not self._sending, limit_s)
+
     def stop(self) -> None:
         """End the thread; what is left in the buffer is lost, as with the environment on Lambda."""
         with self._change:
@@ -101,10 +106,13 @@ class Subscriber:
 
     def _next_batch(self) -> list[dict[str, Any]] | None:
         with self._change:
+            self._sending = False
+            self._change.notify_all()
             while not self._stopping:
                 wait_s = self._wait_s()
                 if wait_s is not None and wait_s <= 0:
                     events, self._buffer, self._bytes = self._buffer, [], 0
+                    self._sending = True
                     return events
                 self._change.wait(wait_s)
             return None

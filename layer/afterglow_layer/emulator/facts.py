@@ -20,6 +20,10 @@ SHUTDOWN_BUDGET_MS = {"none": 0, "internal": 500, "external": 2_000}
 RUNTIME_SHARE = 0.3
 """RIE source, rapid/shutdown.go, runtimeDeadlineShare: of the budget, what the runtime has after SIGTERM."""
 
+FLUSH_LIMIT_S = 1.0
+"""RIE source, lambda-managed-instances, rapid/shutdown.go and telemetry/events_api.go: between the runtime's end and
+the extensions' SHUTDOWN, telemetry is flushed, for up to a second."""
+
 MAX_EXTENSIONS = 10
 """Lambda docs and RIE source, core/registrations.go, MaxAgentsAllowed."""
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from afterglow_layer.emulator import facts, members, replies
-from afterglow_layer.emulator.parties import Extension
+from afterglow_layer.emulator.parties import Extension, Fault
 from afterglow_layer.emulator.phase_freeze import thaw
 from afterglow_layer.emulator.processes import Process
 from afterglow_layer.emulator.sandbox import Sandbox
@@ -36,8 +36,11 @@ def shut_down(sandbox: Sandbox, reason: ShutdownReason) -> None:
     sandbox.closing = True
     sandbox.journal.note("shutdown.start", "platform", reason=reason.value, budget_ms=budget)
     thaw(sandbox)
-    sandbox.telemetry.hurry()
     _end_runtime(sandbox, began + budget * facts.RUNTIME_SHARE / 1000)
+    if sandbox.misbehave.no_flush_at_shutdown:
+        sandbox.telemetry.hurry()
+    else:
+        sandbox.telemetry.flush(min(facts.FLUSH_LIMIT_S, max(0.0, began + budget / 1000 - time.monotonic())))
     _end_extensions(sandbox, reason, began + budget / 1000)
     _end_the_rest(sandbox)
     sandbox.journal.note("shutdown.done", "platform", took_ms=(time.monotonic() - began) * 1000)
@@ -47,12 +50,15 @@ def shut_down(sandbox: Sandbox, reason: ShutdownReason) -> None:
 
 
 def kill_everyone(sandbox: Sandbox) -> None:
-    """SIGKILL to all at once, without a phase: for a test that has failed."""
-    sandbox.closing = True
-    thaw(sandbox)  # In cgroup v1 a frozen process does not even die.
-    _end_the_rest(sandbox)
-    sandbox.clear()
-    sandbox.telemetry.restart()
+    """SIGKILL to all at once, without a phase: for a test that has failed, perhaps amid an invocation."""
+    sandbox.hold.thaw()  # In cgroup v1 a frozen process does not even die.
+    members.signal_all(sandbox.hold.members(), signal.SIGKILL)
+    sandbox.break_with(Fault("Sandbox.Failure", "everyone was killed"))
+    with sandbox.turn:  # Whoever waited for them has noticed by now.
+        sandbox.closing = True
+        _end_the_rest(sandbox)
+        sandbox.clear()
+        sandbox.telemetry.restart()
 
 
 def _end_runtime(sandbox: Sandbox, deadline_mono_s: float) -> None:

@@ -102,6 +102,8 @@ class Misbehaviour:
     """Each second batch overtakes the one before it."""
     split_batches: bool = False
     """One event per batch."""
+    no_flush_at_shutdown: bool = False
+    """SHUTDOWN does not wait for the last batches, which then race with the extension's end."""
     oversize_bytes: int = 0
     """Each batch carries a function log line of this many bytes besides."""
     malformed_batches: bool = False

@@ -79,6 +79,13 @@ class Telemetry:
         for subscriber in self._current():
             subscriber.hurry()
 
+    def flush(self, limit_s: float) -> None:
+        """Send what there is, and wait for it up to the limit, which is all subscribers' together."""
+        self.hurry()
+        give_up = time.monotonic() + limit_s
+        for subscriber in self._current():
+            subscriber.wait_until_empty(max(0.0, give_up - time.monotonic()))
+
     def restart(self) -> None:
         """Stop all subscribers and begin afresh, for a new start of the environment."""
         stopped = self._current()

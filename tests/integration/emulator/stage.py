@@ -63,7 +63,7 @@ class Platform:
         for reader in self._readers:
             reader.start()
 
-    def __enter__(self) -> "Platform":
+    def __enter__(self) -> "Platform":  # noqa: PYI034 - Self came with 3.11
         self._sandbox.wait_until_up()
         return self
 

@@ -160,7 +160,9 @@ def test_invoke_carries_what_an_extension_needs_and_tracing_only_if_there_is_som
 
     plain, traced = [said["event"] for said in platform.events("good")[:2]]
     assert ["deadlineMs", "eventType", "invokedFunctionArn", "requestId"] == sorted(plain)
-    assert {"type": "X-Amzn-Trace-Id", "value": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=1"} == traced["tracing"]
+    assert {"type": "X-Amzn-Trace-Id", "value": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=1"} == traced[
+        "tracing"
+    ]
     assert plain["invokedFunctionArn"].startswith("arn:aws:lambda:us-east-1:012345678912:function:")
 
 

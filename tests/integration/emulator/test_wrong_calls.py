@@ -5,6 +5,8 @@ import json
 import pytest
 from tests.integration.emulator.conftest import StartPlatform
 
+from afterglow_layer.emulator.states import NOT_ALLOWED
+
 REGISTER = 'call("POST", f"{EXTENSION}/register", %s, %s)'
 NEXT = 'call("GET", f"{EXTENSION}/event/next", headers=%s)'
 NAMED = '{"Lambda-Extension-Name": "wrong"}'
@@ -60,8 +62,7 @@ AFTER_REGISTER = {
         REGISTER % ('{"events": []}', NAMED),
         403,
         "Extension.InvalidExtensionState",
-        "State transition from Registered to Registered failed for extension wrong."
-        " Error: State transition is not allowed",
+        f"State transition from Registered to Registered failed for extension wrong. Error: {NOT_ALLOWED}",
     ),
     "init/error without its type": (
         'call("POST", f"{EXTENSION}/init/error", headers=me())',
@@ -116,11 +117,11 @@ def test_init_error_comes_too_late_after_next(start_platform: StartPlatform) -> 
     late = platform.wait_for(lambda said: said["said"] == "late")
 
     status, _, body = late["answer"]
-    message = (
-        f"State transition from Running to InitError failed for extension {late['id']}."
-        " Error: State transition is not allowed"
+    message = f"State transition from Running to InitError failed for extension {late['id']}. Error: {NOT_ALLOWED}"
+    assert (403, {"errorType": "Extension.InvalidExtensionState", "errorMessage": message}) == (
+        status,
+        json.loads(body),
     )
-    assert (403, {"errorType": "Extension.InvalidExtensionState", "errorMessage": message}) == (status, json.loads(body))
 
 
 @pytest.mark.parametrize("feature", ["accountId", "accountId, somethingNew", ""])
