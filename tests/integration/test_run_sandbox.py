@@ -149,6 +149,21 @@ def test_the_managed_loader_installs_the_hook_through_the_pth_file(run_function:
     assert run.answers == [[True, True]]
 
 
+def test_with_pythonpath_set_the_pth_files_of_the_function_are_read_and_the_layers_are_not(
+    run_function: RunFunction, function_dir: Path
+) -> None:
+    """As the managed runtimes' bootstrap does; the exec wrapper is there for this case."""
+    (function_dir / "own.pth").write_text("import sys; sys.modules['own_pth'] = sys\n")
+    source = """
+        import sys
+        def handler(event, context):
+            return ["own_pth" in sys.modules, "afterglow_hook" in sys.modules, "/opt/python" in sys.path]
+    """
+    run = run_function(source, "--env", "PYTHONPATH=/nowhere", "--repeat", "1")
+
+    assert run.answers == [[True, False, False]]
+
+
 def test_a_user_namespace_does_where_root_may_not_mount(run_function: RunFunction, function_dir: Path) -> None:
     (function_dir / "app.py").write_text("def handler(event, context): return 1")
     without = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]

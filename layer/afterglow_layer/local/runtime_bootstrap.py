@@ -18,15 +18,13 @@ LAYER = "/opt/python"
 
 def main() -> None:
     """Lay out the path, read the .pth files, hand over to the runtime client."""
-    task_root = os.environ["LAMBDA_TASK_ROOT"]
-    del sys.path[0]  # This file's own folder, which the interpreter has put in front.
-    folders = [task_root]
+    folders = [os.environ["LAMBDA_TASK_ROOT"]]
     if "PYTHONPATH" not in os.environ:
         folders += [LAYER_PACKAGES, LAYER]
-    sys.path[:0] = folders
-    if "PYTHONPATH" not in os.environ:
-        for folder in folders:
-            site.addsitedir(folder)
+    # In place of this file's own folder, which the interpreter has put in front.
+    sys.path[:1] = folders
+    for folder in folders:
+        site.addsitedir(folder)
     client.main(sys.argv)
 
 
