@@ -65,7 +65,7 @@ def run(plan: Plan) -> Run:
     run_dir = Path(tempfile.mkdtemp(prefix="afterglow-run-"))
     records_file = run_dir / "records.ndjson"
     try:
-        sandbox, logs = _start(plan, run_dir, records_file)
+        sandbox, logs = start(plan, run_dir, records_file)
     except BaseException:
         shutil.rmtree(run_dir, ignore_errors=True)
         raise
@@ -80,7 +80,8 @@ def run(plan: Plan) -> Run:
     return Run(records, facts, logs.emf, interrupted)
 
 
-def _start(plan: Plan, run_dir: Path, records_file: Path) -> tuple[Sandbox, Logs]:
+def start(plan: Plan, run_dir: Path, records_file: Path) -> tuple[Sandbox, Logs]:
+    """Return a sandbox that listens, and its logs; the caller closes it, which removes ``run_dir``."""
     for _ in range(PORT_TRIES):
         run_dir.mkdir(exist_ok=True)  # A sandbox that has ended has taken it along.
         ports = free_ports()
