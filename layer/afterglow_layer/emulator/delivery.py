@@ -84,7 +84,7 @@ class Subscriber:
     def wait_until_empty(self, limit_s: float) -> bool:
         """Return whether everything so far was sent within the limit."""
         with self._change:
-            return self._change.wait_for(lambda: not self._buffer and not self._sending, limit_s)
+            return self._change.wait_for(lambda: not (self._buffer or self._sending or self._overtaken), limit_s)
 
     def stop(self) -> None:
         """End the thread; what is left in the buffer is lost, as with the environment on Lambda."""
@@ -118,7 +118,9 @@ class Subscriber:
             return None
 
     def _wait_s(self) -> float | None:
-        """How long until the buffer is due; None: until something changes."""
+        """How long until there is something to send; None: until something changes."""
+        if self._hurry and self._overtaken is not None:
+            return 0.0
         if not self._buffer or self._frozen or self._held_for_thaw:
             return None
         full = len(self._buffer) >= self.subscription.max_items or self._bytes >= self.subscription.max_bytes
@@ -132,11 +134,14 @@ class Subscriber:
             return parcels
         ordered: list[tamper.Parcel] = []
         for parcel in parcels:
-            if self._overtaken is None and not self._hurry:
+            if self._overtaken is None:
                 self._overtaken = parcel
             else:
-                ordered += [parcel] if self._overtaken is None else [parcel, self._overtaken]
+                ordered += [parcel, self._overtaken]
                 self._overtaken = None
+        if self._hurry and self._overtaken is not None:
+            ordered.append(self._overtaken)
+            self._overtaken = None
         return ordered
 
     def _deliver(self, parcel: tamper.Parcel, *, is_news: bool) -> None:

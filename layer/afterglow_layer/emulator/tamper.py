@@ -27,7 +27,7 @@ class Parcel(NamedTuple):
 
 def parcels(events: Events, misbehave: Misbehaviour, protocol: str = "HTTP") -> list[Parcel]:
     """Return what is sent for one batch, in order: a JSON array over HTTP, a line per event over TCP."""
-    batches = [events]
+    batches = [events] if events else []
     for step in STEPS:
         batches = step(batches, misbehave)
     return [_parcel(batch, misbehave, protocol) for batch in batches]
