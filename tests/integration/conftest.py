@@ -14,7 +14,7 @@ import pytest
 COMMAND = [sys.executable, "-m", "afterglow_layer", "run"]
 LIMIT_S = 120
 
-_PROBE = "from afterglow_layer.local import keeper; keeper.enter_namespaces()"
+_PROBE = "from afterglow_layer.local import inside; inside.enter_namespaces()"
 
 
 class Finished(NamedTuple):

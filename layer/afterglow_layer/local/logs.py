@@ -71,6 +71,10 @@ class Logs:
             self._changed.wait_for(lambda: len(self._started) > starts, limit_s)
             return self._started[starts] if len(self._started) > starts else None
 
+    def last_of_rie(self, lines: int = 5) -> str:
+        """Return RIE's last words."""
+        return "\n".join(list(self.rie)[-lines:]) or "(it printed nothing)"
+
     def _take(self, line: str) -> None:
         started = _START.search(line)
         if started:  # Anywhere in the line: the function may have printed without a newline.

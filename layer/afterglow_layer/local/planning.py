@@ -16,7 +16,7 @@ from afterglow_layer import archive, inspection
 from afterglow_layer.commands.run_options import DEFAULT_ROUNDS
 from afterglow_layer.failure import Failure, usage
 from afterglow_layer.local import environment, events, interpreter
-from afterglow_layer.local.session import Plan
+from afterglow_layer.local.plan import Plan
 from afterglow_layer.rie import find_rie, host_arch
 
 

@@ -17,9 +17,9 @@ from typing import IO, Any, NamedTuple
 
 import afterglow_layer
 from afterglow_layer.failure import Failure
-from afterglow_layer.local import keeper
 from afterglow_layer.local.cgroups import Home
 from afterglow_layer.local.freezer import Freezer, choose
+from afterglow_layer.local.inside import Order
 
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 6.0  # RIE gives the environment 2 s to shut down.
@@ -50,7 +50,7 @@ class Sandbox:
 
     freezer: Freezer
 
-    def __init__(self, order: keeper.Order, ports: Ports, freezer: str) -> None:
+    def __init__(self, order: Order, ports: Ports, freezer: str) -> None:
         self.invoke_port = ports.invoke
         self._asked_freezer = freezer
         self._said: dict[str, dict[str, Any]] = {}
