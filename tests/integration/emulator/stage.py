@@ -1,8 +1,11 @@
 """Files for a test to run: handlers, and extensions that are real executables. And RIE or its stand-in to run them."""
 
+import contextlib
 import http.client
+import itertools
 import json
 import os
+import socket
 import stat
 import sys
 import tempfile
@@ -12,10 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from afterglow_layer.emulator import command
 from afterglow_layer.emulator.front import INVOKE_PATH
 from afterglow_layer.local import keeper
-from afterglow_layer.local.sandbox import Ports, Sandbox, free_ports
+from afterglow_layer.local.sandbox import Ports, Sandbox
 from afterglow_layer.rie import find_rie
 
 RUNTIME = [sys.executable, "-m", "awslambdaric"]
@@ -24,12 +29,24 @@ PATIENCE_S = 15.0
 
 Said = dict[str, Any]
 
+_numbers = itertools.count()
+
 
 class Reply(NamedTuple):
     """What a caller gets over HTTP."""
 
     status: int
     body: bytes
+
+
+def own_ports() -> Ports:
+    """Return two free ports that no other test worker takes: below the range that the kernel hands out (ip(7))."""
+    while True:
+        first = 20_000 + (os.getpid() * 64 + next(_numbers) * 2) % 12_000
+        with socket.socket() as one, socket.socket() as other, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", first))
+            other.bind(("127.0.0.1", first + 1))
+            return Ports(first, first + 1)
 
 
 def write_handler(folder: Path, source: str) -> list[str]:
@@ -54,7 +71,7 @@ class Platform:
         self.said: list[Said] = []
         self.log: list[str] = []
         self._grown = threading.Condition()
-        self._ports = free_ports()
+        self._ports = own_ports()
         self._sandbox = Sandbox(self._order(kind, layer, function, runtime, timeout_s), self._ports, "none")
         self._readers = [
             threading.Thread(target=self._read, args=(self._sandbox.stdout,)),
@@ -78,8 +95,12 @@ class Platform:
         """Post one event and return the answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self._ports.invoke, timeout=60)
         connection.request("POST", INVOKE_PATH, json.dumps(event or {}), headers)
-        response = connection.getresponse()
-        reply = Reply(response.status, response.read())
+        try:
+            response = connection.getresponse()
+        except OSError as error:
+            pytest.fail(f"no answer ({error}); the log:\n" + "\n".join(self.log))
+        with response:
+            reply = Reply(response.status, response.read())
         connection.close()
         return reply
 

@@ -162,6 +162,7 @@ def test_provisioned_concurrency_initialises_before_the_first_invocation(start_l
     assert "freeze" == [seen.kind for seen in function.events if "freeze" in seen.kind][-1]
 
     answer = function.invoke()
+    function.shutdown()
 
     assert 200 == answer.status
     assert "provisioned-concurrency" == wait_telemetry(function, "platform.initStart")["initializationType"]
