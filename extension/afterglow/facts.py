@@ -1,44 +1,92 @@
 """What the hook says, checked. In: one message. Out: the fact as a dictionary whose fields are what they claim.
 
-The hook is ours, but the socket is open to every process in the environment, so nothing is taken on trust.
+The hook is ours, but the socket is open to every process in the environment, so nothing is taken on trust:
+a fact that gets through here can be calculated with, and can be written out as JSON.
 """
 
 import json
 from typing import Any
 
-_NUMBER = (int, float)
-_TEXT_OR_NONE = (str, type(None))
-_INT_OR_NONE = (int, type(None))
+HOOK_VERSION = 1
+_MOST = 1 << 63  # nanoseconds, ids, counts: what does not fit 63 bits is no measurement
+
+
+def _whole(value: object) -> bool:
+    return type(value) is int and -_MOST < value < _MOST
+
+
+def _whole_or_none(value: object) -> bool:
+    return value is None or _whole(value)
+
+
+def _number(value: object) -> bool:
+    return _whole(value) or (type(value) is float and -_MOST < value < _MOST)  # neither NaN nor infinite
+
+
+def _text(value: object) -> bool:
+    return type(value) is str
+
+
+def _text_or_none(value: object) -> bool:
+    return value is None or type(value) is str
+
+
+def _what(value: object) -> bool:
+    return value in ("thread", "timer", "executor", "asyncio-task", "process")
+
+
+def _site(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(frame, list) and len(frame) == 3 and _text(frame[0]) and _whole(frame[1]) and _text(frame[2])
+        for frame in value
+    )
+
+
+def _updates(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(update, list) and len(update) == 3 and _whole(update[0]) and _whole_or_none(update[1])
+        for update in value
+    )
+
+
+def _cancelled_works(value: object) -> bool:
+    return isinstance(value, list) and all(_wrong_field(work, _WORK) is None for work in value)
+
+
+def _new_works(value: object) -> bool:
+    return isinstance(value, list) and all(_wrong_field(work, _NEW_WORK) is None for work in value)
+
+
+_WORK = {"name": _text, "site": _site, "id": _text_or_none, "n": _whole_or_none, "state": _text, "at": _whole}
+_NEW_WORK = {**_WORK, "w": _whole, "what": _what, "jobs": _whole, "pid": _whole_or_none}
 
 FIELDS: dict[str, dict[str, Any]] = {
-    "hello": {"v": int, "python": _TEXT_OR_NONE, "at": int, "took": int, "cpu": int, "root": _TEXT_OR_NONE},
-    "init": {"from": int, "at": int, "cpu": int, "error": _TEXT_OR_NONE},
-    "entered": {"id": str, "n": int, "at": int, "works": list},
-    "found": {"new": list, "lost": list},
-    "returned": {
-        "id": str,
-        "n": int,
-        "from": int,
-        "at": int,
-        "error": _TEXT_OR_NONE,
-        "user": _NUMBER,
-        "system": _NUMBER,
-        "own": int,
-        "unlooked": int,
-        "works": list,
+    "hello": {
+        "v": _whole,
+        "python": _text_or_none,
+        "at": _whole,
+        "took": _whole,
+        "cpu": _whole,
+        "root": _text_or_none,
     },
-    "ended": {"w": int, "at": int, "cpu": _INT_OR_NONE},
-    "gave-up": {"error": str},
+    "init": {"from": _whole, "at": _whole, "cpu": _whole, "error": _text_or_none},
+    "entered": {"id": _text, "n": _whole, "at": _whole, "works": _updates},
+    "found": {"new": _new_works, "lost": _cancelled_works},
+    "returned": {
+        "id": _text,
+        "n": _whole,
+        "from": _whole,
+        "at": _whole,
+        "error": _text_or_none,
+        "user": _number,
+        "system": _number,
+        "own": _whole,
+        "unlooked": _whole,
+        "works": _updates,
+    },
+    "ended": {"w": _whole, "at": _whole, "cpu": _whole_or_none},
+    "gave-up": {"error": _text},
 }
-_WORK = {
-    "name": str,
-    "site": list,
-    "id": _TEXT_OR_NONE,
-    "n": _INT_OR_NONE,
-    "state": str,
-    "at": int,
-}
-_NEW_WORK = {**_WORK, "w": int, "what": str, "jobs": int, "pid": _INT_OR_NONE}
 
 
 class FactError(ValueError):
@@ -46,33 +94,26 @@ class FactError(ValueError):
 
 
 def parse_fact(message: bytes) -> dict[str, Any]:
-    """Return the fact, with its kind under "t"."""
+    """Return the fact, with its kind under "t"; FactError for anything else that a process could send."""
     try:
         fact = json.loads(message)
     except (ValueError, RecursionError) as error:
         raise FactError(f"not JSON: {error}") from None
-    if not isinstance(fact, dict) or fact.get("t") not in FIELDS:
+    kind = fact.get("t") if isinstance(fact, dict) else None
+    if not isinstance(fact, dict) or not isinstance(kind, str) or kind not in FIELDS:
         raise FactError(f"no kind of fact: {str(fact)[:60]}")
-    _check(fact, FIELDS[fact["t"]])
-    for work in fact.get("new", ()):
-        _check(work, _NEW_WORK)
-    for work in fact.get("lost", ()):
-        _check(work, _WORK)
-    for update in fact.get("works", ()):
-        if not (isinstance(update, list) and len(update) == 3 and isinstance(update[0], int)):
-            raise FactError(f"field works: {update!r} is not [id, cpu, moved]")
+    wrong = _wrong_field(fact, FIELDS[kind]) or ("dropped" if not _whole(fact.get("dropped", 0)) else None)
+    if wrong is not None:
+        raise FactError(f"{kind}, field {wrong}: {str(fact.get(wrong))[:60]}")
+    if kind == "hello" and fact["v"] != HOOK_VERSION:
+        raise FactError(f"a hook of version {fact['v']}, not {HOOK_VERSION}")
     return fact
 
 
-def _check(fact: Any, fields: dict[str, Any]) -> None:
+def _wrong_field(fact: object, fields: dict[str, Any]) -> str | None:
     if not isinstance(fact, dict):
-        raise FactError(f"{str(fact)[:60]} is no object")
-    for name, wanted in fields.items():
-        if not isinstance(fact.get(name, _MISSING), wanted):
-            raise FactError(f"field {name}: {fact.get(name)!r}")
-    for entry in fact.get("site", ()):
-        if not (isinstance(entry, list) and len(entry) == 3 and isinstance(entry[1], int)):
-            raise FactError(f"field site: {entry!r} is not [file, line, function]")
+        return "of what is no object"
+    return next((name for name, fits in fields.items() if not fits(fact.get(name, _MISSING))), None)
 
 
 _MISSING = object()
