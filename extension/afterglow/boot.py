@@ -16,6 +16,8 @@ from afterglow.runtime_api import ApiError, RuntimeApi
 NAME = b"afterglow"  # must equal the file's name in /opt/extensions
 HOOK_BACKLOG = 64
 NICEST = 19
+SHORTEST_PAUSE_S = 0.01
+LONGEST_PAUSE_S = 1.0
 IMPORTS = ("os", "collections", "functools", "enum", "re", "json", "typing", "afterglow.records",
            "afterglow.aggregate", "afterglow.emf", "afterglow.agent")  # fmt: skip
 """The rest, in portions of at most 3 ms: between two of them an INVOKE gets its answer."""
@@ -58,6 +60,7 @@ def hook_address(runtime_api: str) -> bytes:
 
 def open_listener(runtime_api: str) -> "_socket.socket | None":
     """Listen for the hook before the runtime exists. None: no Unix sockets here, or the name is taken."""
+    listener = None
     try:
         # SEQPACKET keeps datagram boundaries; a plain datagram socket would hold 10 only
         # (net.unix.max_dgram_qlen), and would not tell when the runtime's process dies.
@@ -65,6 +68,8 @@ def open_listener(runtime_api: str) -> "_socket.socket | None":
         listener.bind(hook_address(runtime_api))
         listener.listen(HOOK_BACKLOG)
     except OSError as error:
+        if listener is not None:
+            listener.close()
         say(f"cannot listen for the hook ({error}): going on with what /proc shows")
         return None
     return listener
@@ -88,29 +93,56 @@ def import_the_rest(handoff: Handoff) -> None:
         answer = handoff.api.take_now()
         if answer is not None:
             handoff.early.append((answer.body, time.monotonic_ns()))
-            if b'"SHUTDOWN"' in answer.body:
+            if is_shutdown(answer.body):
                 return
             handoff.api.send_next()
 
 
-def bare_loop(api: RuntimeApi) -> None:
-    """Keep the environment alive without doing anything: the last resort that must always work."""
-    while True:
-        if not api.pending:
-            api.send_next()
-        if b'"SHUTDOWN"' in api.receive().body:
-            return
+def is_shutdown(event: bytes) -> bool:
+    """Return whether an event ends the environment; boot has no JSON parser at hand."""
+    return b'"eventType":"SHUTDOWN"' in event.replace(b" ", b"")
+
+
+def bare_loop(handoff: Handoff) -> None:
+    """Keep the environment alive without doing anything: the last resort that must always work.
+
+    ApiError when there is no Runtime API any more, and so no environment.
+    """
+    if handoff.listener is not None:
+        handoff.listener.close()  # the hook sees that nobody listens, and stops
+    api, pause_s = handoff.api, SHORTEST_PAUSE_S
+    while not is_shutdown(api.latest):
+        try:
+            if not api.pending:
+                api.send_next()
+            status = api.receive().status
+        except (ApiError, OSError):  # it hung up, or what it sent cannot be read on from
+            status = 0
+            api.reconnect()
+        if status == 200:
+            pause_s = SHORTEST_PAUSE_S
+        else:  # a refusal comes at once: asking again at once would burn the function's CPU
+            time.sleep(pause_s)
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
 
 def main() -> None:
-    """Run the extension until SHUTDOWN."""
-    started, cpu = time.monotonic_ns(), time.process_time_ns()
+    """Run the extension until SHUTDOWN; exit status 1 when the Runtime API does not speak to us."""
+    try:
+        live(time.monotonic_ns(), time.process_time_ns())
+    except (ApiError, OSError) as error:
+        say(f"{error}: nothing is profiled")
+        sys.exit(1)
+
+
+def live(started_mono_ns: int, boot_cpu_ns: int) -> None:
+    """Register, import the rest, run it. The clocks are those of the first instruction."""
     runtime_api = posix.environ.get(b"AWS_LAMBDA_RUNTIME_API", b"").decode()
     if not runtime_api:
         say("AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda, from /opt/extensions")
         sys.exit(2)
     handoff = Handoff(RuntimeApi(runtime_api), open_listener(runtime_api))
-    handoff.started_mono_ns, handoff.boot_cpu_ns = started, cpu
+    handoff.started_mono_ns, handoff.boot_cpu_ns = started_mono_ns, boot_cpu_ns
     register(handoff)
     handoff.registered_mono_ns = time.monotonic_ns()
     handoff.api.send_next()
@@ -122,4 +154,4 @@ def main() -> None:
         run(handoff)
     except Exception as error:  # noqa: BLE001 - the outer guard: log once, let the function live
         say(f"{type(error).__name__}: {error}; profiling ends here, the function goes on undisturbed")
-        bare_loop(handoff.api)
+    bare_loop(handoff)  # has nothing to do after SHUTDOWN

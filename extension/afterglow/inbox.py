@@ -62,6 +62,11 @@ class Inbox:
                 if fact is not None:
                     yield self.pids[descriptor], fact
 
+    def close(self) -> None:
+        """Hang up on everybody."""
+        while self.peers:
+            self.peers.popitem()[1].close()
+
     def _receive(self, descriptor: int) -> bytes | None:
         try:
             message = self.peers[descriptor].recv(LARGEST_MESSAGE_BYTES)

@@ -4,16 +4,19 @@ import gc
 import os
 
 from afterglow.agent import Agent, announce
-from afterglow.boot import Handoff, bare_loop
+from afterglow.boot import Handoff
 from afterglow.settings import from_env
 
 
 def run(handoff: Handoff) -> None:
-    """Profile this environment until SHUTDOWN."""
+    """Profile this environment until SHUTDOWN; when that is not wanted, leave it to boot's bare loop."""
     settings, complaints = from_env(os.environ)
     announce(complaints)
     if not settings.enabled:
-        bare_loop(handoff.api)
         return
     gc.freeze()  # what is loaded now stays: the collector need not walk it again
-    Agent(handoff, settings, dict(os.environ)).run()
+    agent = Agent(handoff, settings, dict(os.environ))
+    try:
+        agent.run()
+    finally:
+        agent.inbox.close()  # should the bare loop have to go on, the hook must not talk to nobody

@@ -82,12 +82,13 @@ def _chunked(data: bytes, at: int) -> tuple[bytes, int] | None:
 class RuntimeApi:
     """A connection that is either idle or has one ``/next`` on the wire; survives into the fallback loop."""
 
-    __slots__ = ("_buffer", "address", "extension_id", "pending", "sock")
+    __slots__ = ("_buffer", "address", "extension_id", "latest", "pending", "sock")
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.extension_id = b""
         self.pending = False  # a /next is on the wire
+        self.latest = b""  # the body of the last answer
         self._buffer = b""
         self.sock = self._connected()
 
@@ -96,7 +97,8 @@ class RuntimeApi:
         sock = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
         try:
             sock.connect((host, int(port)))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
+            sock.close()
             raise ApiError(f"cannot connect to AWS_LAMBDA_RUNTIME_API={self.address!r}: {error}") from None
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         return sock
@@ -122,7 +124,19 @@ class RuntimeApi:
         )
         self.pending = True
 
+    def reconnect(self) -> None:
+        """Begin anew on a connection of its own; ApiError when nobody listens there any more."""
+        self._hang_up()
+        self.pending = False
+        self.sock = self._connected()
+
+    def _hang_up(self) -> None:
+        self.sock.close()
+        self._buffer = b""
+
     def _send(self, request_line: bytes, headers: bytes, body: bytes) -> None:
+        if self.sock.fileno() < 0:  # the last answer said that the connection ends with it
+            self.sock = self._connected()
         host = self.address.encode()
         length = str(len(body)).encode()
         self.sock.sendall(
@@ -171,8 +185,7 @@ class RuntimeApi:
         answer, length = parsed
         self._buffer = self._buffer[length:]
         self.pending = False
+        self.latest = answer.body
         if answer.headers.get(b"connection", b"").lower() == b"close":
-            self.sock.close()
-            self._buffer = b""
-            self.sock = self._connected()
+            self._hang_up()
         return answer
