@@ -74,7 +74,6 @@ class Agent:
         self.footprint_due = True
         self.told_cpu_ms = 0.0
         self.bytes_out = 0
-        self.unknown_events = 0
         self.wait_ms = AFTER_RETURN_MS
         self.checked = Checkpoint(boot.registered_ns, boot.cpu_ns, 0)
         self.current: str | None = None
@@ -136,7 +135,7 @@ class Agent:
         elif kind == Event.SHUTDOWN:
             self._on_shutdown(str(event.get("shutdownReason")), woke_ns)
         else:
-            self.unknown_events += 1
+            self._out().ledger.see("event")
             self._out().ledger.drop("event", f"unknown-{str(kind)[:40]}")
 
     def _on_invoke(self, request_id: str, woke_ns: int) -> None:
@@ -226,6 +225,7 @@ class Agent:
 
     def _on_fact_gave_up(self, pid: int, fact: dict[str, Any]) -> None:
         del pid
+        self.recorder.hook_gone = True
         self._out().ledger.see("fact")
         self._out().ledger.drop("fact", f"hook-gave-up: {fact['error']}")
 

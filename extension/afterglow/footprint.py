@@ -15,11 +15,11 @@ def read_footprint(runtime_pid: int | None, at_ms: int) -> Footprint:
     import psutil  # noqa: PLC0415 - see above
 
     function = _tree(psutil, runtime_pid)
-    others = [process for process in psutil.process_iter() if _is_other_extension(psutil, process, function)]
+    others = {process.pid for process in psutil.process_iter() if _is_other_extension(psutil, process, function)}
     return Footprint(
         at_ms=at_ms,
-        function_pss_bytes=_pss(psutil, [psutil.Process(pid) for pid in function if psutil.pid_exists(pid)]),
-        agent_pss_bytes=_pss(psutil, [psutil.Process()]),
+        function_pss_bytes=_pss(psutil, function),
+        agent_pss_bytes=_pss(psutil, {os.getpid()}),
         others_pss_bytes=_pss(psutil, others) if others else 0,
         processes=len(function) + 1 + len(others),
     )
@@ -44,11 +44,11 @@ def _is_other_extension(psutil: Any, process: Any, function: set[int]) -> bool:
         return False
 
 
-def _pss(psutil: Any, processes: list[Any]) -> int | None:
+def _pss(psutil: Any, pids: set[int]) -> int | None:
     total = 0
-    for process in processes:
+    for pid in pids:
         try:
-            total += process.memory_full_info().pss
+            total += psutil.Process(pid).memory_full_info().pss
         except psutil.NoSuchProcess:
             continue
         except psutil.Error:  # another user's process

@@ -62,6 +62,7 @@ class Recorder:
         self.boot = boot
         self.frozen = frozen
         self.hello: dict[str, Any] | None = None
+        self.hook_gone = False  # it has switched itself off: nobody will say when a handler returns
         self.process_started_ns: int | None = None  # of the runtime, from /proc, in ticks of 10 ms
         self.init_fact: dict[str, Any] | None = None
         self.init_told = False
@@ -130,7 +131,7 @@ class Recorder:
         """Return the invocations that are over and forget them: those of a smaller index than ``before``."""
         over = [running for running in self.running.values() if before is None or running.index < before]
         if before is not None and len(self.running) <= MOST_INVOCATIONS:
-            over = [running for running in over if running.returned is not None or self.hello is None]
+            over = [running for running in over if running.returned is not None or not self._is_hooked()]
         for running in over:
             del self.running[running.request_id]
         return [self._invocation(running, clock, agent_cpu_ms) for running in over]
@@ -169,7 +170,10 @@ class Recorder:
     def _status(self, running: Running) -> str:
         if running.returned is not None:
             return "error" if running.returned["error"] else "ok"
-        return "unfinished" if self.hello is not None else "unknown"
+        return "unfinished" if self._is_hooked() else "unknown"
+
+    def _is_hooked(self) -> bool:
+        return self.hello is not None and not self.hook_gone
 
 
 def _rounded(value: float | None) -> float | None:

@@ -71,7 +71,7 @@ _NAMESPACE_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 
 def _dimension_sets(text: str) -> tuple[tuple[str, ...], ...]:
     sets = tuple(tuple(name.strip() for name in part.split(",")) for part in text.split(";"))
-    if any(name not in DIMENSIONS for names in sets for name in names):
+    if any(name not in DIMENSIONS for names in sets for name in names) or any(len({*s}) < len(s) for s in sets):
         raise ValueError
     return sets
 
