@@ -1,0 +1,106 @@
+"""A thread for each sink. In: a sink, the outbox, a folder for its cursor. Out: the sink fed until it is stopped.
+
+    runner = SinkRunner(sink, outbox, Path("state"))
+    runner.start()          # goes on from the cursor
+    runner.wake()           # there is something new in the outbox
+    runner.status()         # for /metrics
+    runner.stop(drain_s=5)  # False: some entries are left; they are sent after the next start
+
+The outbox may be trimmed up to the lowest ``acknowledged_seq`` of all runners.
+"""
+
+import logging
+import re
+import threading
+from pathlib import Path
+
+from afterglow_collector.sinks.contract import Closable, Outbox, Sink
+from afterglow_collector.sinks.counters import SinkStatus
+from afterglow_collector.sinks.courier import Clocks, Courier, Policy
+
+LOG = logging.getLogger(__name__)
+
+GRACE_S = 15.0
+"""How long ``stop`` waits for a try that is under way: sinks put a limit of 10 s on a call."""
+
+
+class SinkRunner:
+    """Runs one sink's courier on a thread of its own."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        outbox: Outbox,
+        state_folder: Path,
+        policy: Policy | None = None,
+        clocks: Clocks | None = None,
+    ) -> None:
+        self.name = sink.name
+        self.courier = Courier(sink, outbox, state_folder / cursor_name(sink.name), policy, clocks)
+        self._wake = threading.Event()
+        self._stop_at_s: float | None = None  # monotonic; None: not asked to stop
+        self._drained = False
+        self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something in the outbox; a backoff goes on nevertheless."""
+        self._wake.set()
+
+    @property
+    def acknowledged_seq(self) -> int:
+        """The number of the last entry that this sink is done with, as it stands on disk."""
+        return self.courier.saved_seq
+
+    def status(self) -> SinkStatus:
+        """Return how this sink is doing."""
+        counters = self.courier.counters
+        return SinkStatus(
+            self.name,
+            self.acknowledged_seq,
+            self.courier.breaker.state.value,
+            self.courier.waiting_s(),
+            counters.numbers(),
+            dict(counters.failures),
+            dict(counters.refused),
+        )
+
+    def stop(self, drain_s: float = 0.0) -> bool:
+        """Send what there is for up to ``drain_s`` seconds, then end; True if nothing is left."""
+        self._stop_at_s = self.courier.clocks.monotonic_s() + drain_s
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(drain_s + GRACE_S)
+        return self._drained
+
+    def _run(self) -> None:
+        try:
+            while not self._over(wait_s := self._step()):
+                if wait_s:
+                    self._wake.wait(wait_s)
+                    self._wake.clear()
+        finally:
+            if isinstance(self.courier.sink, Closable):
+                self.courier.sink.close()
+
+    def _step(self) -> float:
+        try:
+            return self.courier.step()
+        except Exception as bug:  # This thread's outer guard: the entries stay, the others go on
+            LOG.exception("sink %s", self.name)
+            return self.courier.fail(f"bug: {type(bug).__name__}", self.courier.clocks.monotonic_s())
+
+    def _over(self, wait_s: float) -> bool:
+        if self._stop_at_s is None:
+            return False
+        now_s = self.courier.clocks.monotonic_s()
+        self._drained = self.courier.idle
+        return self._drained or now_s + wait_s > self._stop_at_s
+
+
+def cursor_name(sink_name: str) -> str:
+    """Return the file's name for a sink's cursor."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", sink_name) + ".cursor"
