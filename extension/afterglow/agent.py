@@ -1,53 +1,38 @@
-"""The extension's loop: one thread, one ``poll``. In: Lambda's events and the hook's facts. Out: records.
+"""The extension's loop: one thread, one ``poll``. In: Lambda's events, the hook's facts, telemetry. Out: records.
 
 The order in a turn matters. First the clock (a gap means that we were frozen), then Lambda's event, which is
-answered with the next ``/next`` before anything else happens, then the hook's facts, and only then the rest.
+answered with the next ``/next`` before anything else happens, then the facts, and only then the rest.
 """
 
 import json
 import os
-import select
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
-from afterglow import lifecycle, proc
+from afterglow import lifecycle, proc, stacks
 from afterglow.boot import Handoff, say
 from afterglow.callsite import CallSite, choose, read_dependencies
 from afterglow.footprint import read_footprint
-from afterglow.freeze import FrozenTime, window_at_work, window_of
 from afterglow.inbox import Inbox
 from afterglow.lifecycle import Event, State
 from afterglow.lingering import Lingering
-from afterglow.outlet import Embedded, Outlet, Outlets, RecordsFile, write_all
-from afterglow.recorder import Boot, Clock, Recorder
-from afterglow.records import Environment, Overhead, Sample, Shutdown
+from afterglow.listener import Listener
+from afterglow.platform import translate
+from afterglow.poller import Poller
+from afterglow.recorder import Boot, Recorder
+from afterglow.records import Ending, Sample, Shutdown
+from afterglow.running import Closing, Running
 from afterglow.runtime_api import ApiError
 from afterglow.sampler import Look, Sampler
 from afterglow.settings import Settings
-from afterglow.version import __version__
+from afterglow.teller import Teller, agent_cpu_ms, read_clock
 
 AFTER_RETURN_MS = 1.0  # short enough to tell when the freeze began; grows while none comes
 IDLE_MOST_MS = 1000.0
 WATCHING_MOST_MS = 50.0  # while lingering work is open
 SHUTDOWN_DRAIN_MS = 20  # facts that a dying runtime has sent are in the socket already
-
-
-def agent_cpu_ms() -> float:
-    """Return this process's CPU since it started."""
-    return time.process_time_ns() / 1e6
-
-
-class Checkpoint(NamedTuple):
-    """Clocks that only make sense together: what we did, and what we waited for a CPU to do."""
-
-    mono_ns: int
-    cpu_ns: int
-    run_delay_ns: int
-
-
-def checkpoint() -> Checkpoint:
-    """Read the clocks."""
-    return Checkpoint(time.monotonic_ns(), time.process_time_ns(), int((proc.read_run_delay_ms() or 0.0) * 1e6))
+SHUTDOWN_REPORT_MS = 150  # how long SHUTDOWN waits for a report that the platform still owes
+STACKS_BEFORE_MS = 100.0  # before the deadline; in a short timeout, a tenth of it
 
 
 class Agent:
@@ -56,27 +41,31 @@ class Agent:
     def __init__(self, handoff: Handoff, settings: Settings, environ: dict[str, str]) -> None:
         self.api = handoff.api
         self.early = handoff.early
+        self.subscription = handoff.subscription
+        self.gets_invokes = handoff.subscribed
         self.settings = settings
-        self.environ = environ
-        self.identity = json.loads(handoff.identity)
-        self.env_id = os.urandom(8).hex()
-        self.frozen = FrozenTime()
+        env_id = os.urandom(8).hex()
+        memory = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
         boot = Boot(handoff.started_mono_ns, handoff.boot_cpu_ns, handoff.registered_mono_ns)
-        self.recorder = Recorder(boot, self.frozen)
-        self.lingering = Lingering(self.env_id, self.frozen, self._choose)
+        self.poller = Poller(boot.registered_ns, boot.cpu_ns)
+        self.frozen = self.poller.frozen
+        self.recorder = Recorder(boot, self.frozen, int(memory) if memory.isdigit() else None)
+        self.lingering = Lingering(env_id, self.frozen, self._choose)
+        self.teller = Teller(settings, environ, json.loads(handoff.identity), env_id)
         self.inbox = Inbox(handoff.listener)
+        self.listener = Listener(self.subscription.listener if self.subscription is not None else None)
         self.sampler = Sampler(settings.sample_ms, settings.sample_max_ms)
         self.state = State.STARTED
         self.runtime_pid: int | None = None
         self.task_root = ""
         self.dependencies: frozenset[str] | None = None
-        self.outlets: Outlets | None = None
         self.footprint_due = True
-        self.told_cpu_ms = 0.0
-        self.bytes_out = 0
         self.wait_ms = AFTER_RETURN_MS
-        self.checked = Checkpoint(boot.registered_ns, boot.cpu_ns, 0)
-        self.current: str | None = None
+        self.current: Running | None = None
+        self.deadline_ns: int | None = None
+        self.stacks_due_ns: int | None = None
+        self.oom_kills_before = proc.read_oom_kills() or 0
+        self.hung_up_ns: dict[int, int] = {}
 
     # -- the loop --------------------------------------------------------------------------------------------
 
@@ -89,30 +78,28 @@ class Agent:
             self._turn()
 
     def _turn(self) -> None:
-        slept = self._check_frozen_at_work()
-        ready = self._wait(self.wait_ms)
-        woke = self.checked = checkpoint()
-        starved_ns = woke.run_delay_ns - slept.run_delay_ns
-        self.frozen.add(window_of(slept.mono_ns, int(self.wait_ms * 1e6), woke.mono_ns, starved_ns))
+        ready = self._wait(self._timeout_ms())
+        woke_ns = self.poller.last.mono_ns
         event = self._receive_event() if self.api.sock.fileno() in ready else None
         self._read_facts()
+        self._read_telemetry()
         if event is not None:
-            self._on_event(event, woke.mono_ns)
-        elif not ready:
+            self._on_event(event, woke_ns)
+        if self.stacks_due_ns is not None and woke_ns >= self.stacks_due_ns:
+            self._ask_for_stacks()
+        if not ready:
             self._on_tick()
 
-    def _wait(self, timeout_ms: float) -> set[int]:
-        poller = select.poll()
-        for descriptor in (self.api.sock.fileno(), *self.inbox.descriptors()):
-            poller.register(descriptor, select.POLLIN)
-        return {descriptor for descriptor, _ in poller.poll(timeout_ms)}
+    def _timeout_ms(self) -> float:
+        if self.stacks_due_ns is None:
+            return self.wait_ms
+        return min(self.wait_ms, max(0.0, (self.stacks_due_ns - time.monotonic_ns()) / 1e6))
 
-    def _check_frozen_at_work(self) -> Checkpoint:
-        now, before = checkpoint(), self.checked
-        cpu_ns, delay_ns = now.cpu_ns - before.cpu_ns, now.run_delay_ns - before.run_delay_ns
-        self.frozen.add(window_at_work(before.mono_ns, now.mono_ns, cpu_ns, delay_ns))
-        self.checked = now
-        return now
+    def _wait(self, timeout_ms: float) -> set[int]:
+        descriptors = [self.api.sock.fileno(), *self.inbox.descriptors(), *self.listener.descriptors()]
+        if self.subscription is not None and self.subscription.sock is not None:
+            descriptors.append(self.subscription.sock.fileno())
+        return self.poller.wait(descriptors, timeout_ms)
 
     def _receive_event(self) -> dict[str, Any] | None:
         self.api.read_once()
@@ -131,55 +118,130 @@ class Agent:
     def _on_event(self, event: dict[str, Any], woke_ns: int) -> None:
         kind = event.get("eventType")
         if kind == Event.INVOKE:
-            self._on_invoke(str(event.get("requestId")), woke_ns)
+            self._on_invoke(event, woke_ns)
         elif kind == Event.SHUTDOWN:
             self._on_shutdown(str(event.get("shutdownReason")), woke_ns)
         else:
-            self._out().ledger.see("event")
-            self._out().ledger.drop("event", f"unknown-{str(kind)[:40]}")
+            self.teller.lose("event", f"unknown: {str(kind)[:40]}")
 
-    def _on_invoke(self, request_id: str, woke_ns: int) -> None:
-        cpu_ms = agent_cpu_ms()
-        running = self.recorder.begin(request_id, woke_ns, cpu_ms)
-        self.lingering.began(request_id, running.index, running.invoked_ns)
+    def _on_invoke(self, event: dict[str, Any], woke_ns: int) -> None:
+        running = self.recorder.begin(str(event.get("requestId")), woke_ns, agent_cpu_ms())
+        running.trace = sampled_trace(event.get("tracing"))
+        self.lingering.began(running.request_id, running.index, running.invoked_ns)
         if running.returned is None:  # the hook's facts can overtake INVOKE
-            self._begin_running(request_id)
-        self._tell(before=running.index)
-        self._out().flush(round(time.time() * 1000))
+            self._begin_running(running)
+            self._set_deadline(event.get("deadlineMs"), woke_ns)
+        self.teller.invocations(self.recorder, before=running.index, patient=self._platform_reports())
+        self.teller.flush()
         if running.index > 1:  # where every freeze comes at once, there is no quieter moment
             self._tell_footprint()
 
-    def _begin_running(self, request_id: str) -> None:
+    def _begin_running(self, running: Running) -> None:
         self.state = lifecycle.advance(self.state, Event.INVOKE)
-        self.current = request_id
+        self.current = running
         self.sampler.start()
         self.wait_ms = self.sampler.interval_ms
 
+    def _set_deadline(self, deadline_ms: object, woke_ns: int) -> None:
+        if not isinstance(deadline_ms, int):
+            return
+        left_ms = deadline_ms - time.time() * 1000
+        before_ms = min(STACKS_BEFORE_MS, left_ms / 10)
+        self.deadline_ns = woke_ns + int(left_ms * 1e6)
+        self.stacks_due_ns = self.deadline_ns - int(before_ms * 1e6)
+
+    def _ask_for_stacks(self) -> None:
+        self.stacks_due_ns = None
+        pid = self.runtime_pid
+        if self.state != State.RUNNING or pid is None or pid not in self.inbox.files:
+            return
+        file = self.inbox.files[pid]
+        os.ftruncate(file, 0)
+        os.lseek(file, 0, os.SEEK_SET)
+        if not stacks.ask_for_stacks(pid):
+            self.teller.lose("stacks", "the runtime does not take our signal")
+
+    def _platform_reports(self) -> bool:
+        return self.subscription is not None and self.subscription.state == "subscribed"
+
+    # -- SHUTDOWN --------------------------------------------------------------------------------------------
+
     def _on_shutdown(self, reason: str, woke_ns: int) -> None:
-        self._wait(SHUTDOWN_DRAIN_MS) if self.inbox.peers else None
-        self._read_facts()
-        now = self._clock()
+        self._drain()
         left = self.lingering.open_count()
         self.lingering.close(why_lost(reason), woke_ns)
-        self._settle()
-        self._tell(before=None)
-        self._tell_losses(now)
-        took_ms = round((time.monotonic_ns() - woke_ns) / 1e6, 3)
-        self._out().accept(Shutdown(round(now.epoch_ms), reason, left, took_ms))
-        self._out().flush(round(now.epoch_ms), final=True)
+        self.recorder.closing = self._closing(reason.lower())
+        self.teller.findings(self._settled())
+        self._tell_init_error()
+        self.teller.invocations(self.recorder, before=None)
+        self._tell_losses()
+        clock = read_clock()
+        took_ms = round((clock.mono_ns - woke_ns) / 1e6, 3)
+        self.teller.accept(Shutdown(round(clock.epoch_ms), reason, left, took_ms))
+        self.teller.flush(final=True)
         self.state = lifecycle.advance(self.state, Event.SHUTDOWN)
+
+    def _drain(self) -> None:
+        """Take in what is on its way: facts of a runtime that has just died, and the platform's last report."""
+        if self.inbox.peers:
+            self._wait(SHUTDOWN_DRAIN_MS)
+        self._read_facts()
+        until_ns = time.monotonic_ns() + SHUTDOWN_REPORT_MS * 1_000_000
+        while self._platform_reports() and self.recorder.awaits_report() and time.monotonic_ns() < until_ns:
+            self._wait((until_ns - time.monotonic_ns()) / 1e6)
+            self._read_facts()
+            self._read_telemetry()
+
+    def _closing(self, reason: str) -> Closing:
+        pid = self.runtime_pid
+        text = read_file(self.inbox.files.get(pid)) if pid is not None else ""
+        gone_ns = self.hung_up_ns.get(pid) if pid is not None else None
+        before_ns = (self.deadline_ns or 0) - int(STACKS_BEFORE_MS * 1e6)
+        kills = proc.read_oom_kills()
+        return Closing(
+            reason=reason,
+            fatal=stacks.parse_fatal(text),
+            stacks=tuple(tuple(stacks.spelled(frame) for frame in stack) for stack in stacks.parse_stacks(text)),
+            oom_kills=0 if kills is None else max(0, kills - self.oom_kills_before),
+            runtime_gone_early=gone_ns is not None and gone_ns < before_ns and reason not in PEACEFUL,
+        )
+
+    def _tell_init_error(self) -> None:
+        """Init that failed leaves no invocation behind; it still ended somehow."""
+        fact, closing = self.recorder.init_fact, self.recorder.closing
+        died_in_init = self.recorder.count == 0 and closing is not None and closing.reason not in PEACEFUL
+        if (fact is None or fact["error"] is None) and not died_in_init:
+            return
+        self.teller.accept(
+            Ending(
+                at_ms=round(time.time() * 1000),
+                request_id=None,
+                index=None,
+                status="init-error" if fact and fact["error"] else init_ending(closing),
+                source="hook" if fact and fact["error"] else "observed",
+                detail=(fact["error"] if fact else None) or (closing.fatal or closing.reason if closing else None),
+                stacks=[list(stack) for stack in closing.stacks] if closing else [],
+                memory_mb=self.recorder.memory_mb,
+                peak_rss_bytes=self.sampler.peak_rss_bytes,
+                memory_curve=[],
+                oom_kills=closing.oom_kills if closing else None,
+            )
+        )
 
     # -- the hook's facts ------------------------------------------------------------------------------------
 
     def _read_facts(self) -> None:
         for pid, fact in self.inbox.read():
             getattr(self, "_on_fact_" + fact["t"].replace("-", "_"))(pid, fact)
+        for pid in self.inbox.hung_up:
+            self.hung_up_ns[pid] = time.monotonic_ns()
         self.inbox.hung_up.clear()
 
     def _on_fact_hello(self, pid: int, fact: dict[str, Any]) -> None:
         self.recorder.hello = fact
         self.runtime_pid = pid
         self.task_root = fact["root"] or ""
+        self.teller.runtime = f"python{fact['python']}" if fact["python"] else None
         stat = proc.read_stat(pid)
         if stat is not None:
             boot_offset_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
@@ -190,29 +252,31 @@ class Agent:
         proc.reset_peak_rss(pid)
 
     def _on_fact_entered(self, pid: int, fact: dict[str, Any]) -> None:
-        self._check_frozen_at_work()
+        self.poller.look_back()
         running = self.recorder.begin(fact["id"], fact["at"], agent_cpu_ms())
         self.lingering.began(fact["id"], running.index, min(fact["at"], running.invoked_ns))
-        if self.current != fact["id"] and running.returned is None:
-            self._begin_running(fact["id"])
+        if self.current is not running and running.returned is None:
+            self._begin_running(running)
         self._take_works(pid, fact)
         self.lingering.live_on()
-        self._settle()
+        self.teller.findings(self._settled())
 
     def _on_fact_returned(self, pid: int, fact: dict[str, Any]) -> None:
         running = self.recorder.returned(fact)
         self.frozen.not_before(fact["at"])
         self._take_works(pid, fact)
-        self._settle()
+        self.teller.findings(self._settled())
         if fact["unlooked"]:
-            self._out().ledger.see("finding", fact["unlooked"])
-            self._out().ledger.drop("finding", "too-many-to-look-at", fact["unlooked"])
+            self.teller.lose("finding", "too-many-to-look-at", fact["unlooked"])
         if running is None:
             return
         running.seen = self._seen_at_return(pid)
         self.state = lifecycle.advance(self.state, Event.RETURNED)
         self.wait_ms = AFTER_RETURN_MS
+        self.stacks_due_ns = None
         proc.reset_peak_rss(pid)
+        before = running.index if self.gets_invokes else running.index + 1
+        self.teller.invocations(self.recorder, before=before, patient=not self.gets_invokes)
 
     def _on_fact_found(self, pid: int, fact: dict[str, Any]) -> None:
         for announced in fact["new"]:
@@ -225,13 +289,31 @@ class Agent:
 
     def _on_fact_gave_up(self, pid: int, fact: dict[str, Any]) -> None:
         del pid
-        self.recorder.hook_gone = True
-        self._out().ledger.see("fact")
-        self._out().ledger.drop("fact", f"hook-gave-up: {fact['error']}")
+        self.teller.lose("fact", f"hook-gave-up: {fact['error']}")
 
     def _take_works(self, pid: int, fact: dict[str, Any]) -> None:
         for work, cpu_ns, moved in fact["works"]:
             self.lingering.update(pid, work, cpu_ns, bool(moved))
+
+    # -- telemetry -------------------------------------------------------------------------------------------
+
+    def _read_telemetry(self) -> None:
+        if self.subscription is None:
+            return
+        if self.subscription.sock is not None:
+            self.subscription.read()
+            if self.subscription.listener is None:
+                self.listener.close()
+        for event in self.listener.read():
+            said = translate(event)
+            if said is None:
+                continue
+            if said.about == "logs":
+                self.teller.lose("telemetry", f"dropped by Lambda: {said.fields['reason']}", int(said.fields["count"]))
+            elif not self.recorder.said(said):
+                self.teller.lose("telemetry", "too late")
+            elif said.about == "init" and "init_type" in said.fields:
+                self.teller.init_type = said.fields["init_type"]
 
     # -- ticks -----------------------------------------------------------------------------------------------
 
@@ -246,14 +328,18 @@ class Agent:
         self.wait_ms = min(most_ms, self.wait_ms * 2)
         if self.state == State.GLOWING and self.wait_ms > AFTER_RETURN_MS * 4:
             self._tell_footprint()
+        if not self.gets_invokes:
+            self.teller.invocations(self.recorder, before=self.recorder.count + 1)
+            self.teller.flush()
 
     def _sample(self, look: Look) -> None:
         agent = look.agent
-        running = self.recorder.running.get(self.current or "")
-        self._out().accept(
+        if self.current is not None:
+            self.current.sampled(time.monotonic_ns(), look.rss_bytes)
+        self.teller.accept(
             Sample(
                 at_ms=round(time.time() * 1000, 3),
-                request_index=running.index if running else None,
+                request_index=self.current.index if self.current and self.state == State.RUNNING else None,
                 function_rss_bytes=look.rss_bytes,
                 function_cpu_ms=look.cpu_ms,
                 agent_rss_bytes=agent.rss_bytes if agent else None,
@@ -288,77 +374,23 @@ class Agent:
 
     # -- telling ---------------------------------------------------------------------------------------------
 
-    def _tell(self, *, before: int | None) -> None:
-        clock, cpu_ms = self._clock(), agent_cpu_ms()
-        out = self._out()
-        init = self.recorder.init(clock)
-        if init is not None:
-            out.accept(init)
-        for invocation in self.recorder.tell(clock, cpu_ms, before=before):
-            out.accept(invocation)
-        agent = proc.read_stat(os.getpid())
-        out.accept(
-            Overhead(
-                at_ms=round(clock.epoch_ms),
-                agent_cpu_ms=round(cpu_ms - self.told_cpu_ms, 3),
-                agent_rss_bytes=agent.rss_bytes if agent else None,
-                hook_ms=round(self.recorder.hook_ms, 3),
-                bytes_out=self.bytes_out,
-            )
-        )
-        self.told_cpu_ms, self.recorder.hook_ms, self.bytes_out = cpu_ms, 0.0, 0
-
     def _tell_footprint(self) -> None:
         if self.footprint_due:
             self.footprint_due = False
-            self._out().accept(read_footprint(self.runtime_pid, round(time.time() * 1000)))
+            self.teller.accept(read_footprint(self.runtime_pid, round(time.time() * 1000)))
 
-    def _settle(self) -> None:
-        clock = self._clock()
-        for finding in self.lingering.settle(clock.mono_ns, round(clock.epoch_ms)):
-            self._out().accept(finding)
+    def _settled(self) -> list[Any]:
+        clock = read_clock()
+        return self.lingering.settle(clock.mono_ns, round(clock.epoch_ms))
 
-    def _tell_losses(self, clock: Clock) -> None:
-        out = self._out()
-        out.ledger.see("fact", self.inbox.seen)
+    def _tell_losses(self) -> None:
+        self.teller.see("fact", self.inbox.seen - sum(self.inbox.dropped.values()))
         for reason, count in self.inbox.dropped.items():
-            out.ledger.drop("fact", reason, count)
-        for loss in out.ledger.take(round(clock.epoch_ms)):
-            out.accept(loss)
-
-    def _out(self) -> Outlets:
-        """Return the outlets; they are made when the first record is, since only then the runtime is known."""
-        if self.outlets is None:
-            environment = self._environment()
-            outlets: list[Outlet] = [Embedded(self.settings, environment, self._print)]
-            if self.settings.records_file:
-                outlets.append(RecordsFile(self.settings.records_file, environment))
-            self.outlets = Outlets(outlets)
-        return self.outlets
-
-    def _print(self, text: str) -> int:
-        written = write_all(1, text)
-        self.bytes_out += written
-        return written
-
-    def _environment(self) -> Environment:
-        hello = self.recorder.hello
-        memory = self.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
-        return Environment(
-            env_id=self.env_id,
-            function=str(self.identity.get("functionName") or "unknown"),
-            version=str(self.identity.get("functionVersion") or "unknown"),
-            memory_mb=int(memory) if memory.isdigit() else None,
-            arch={"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
-            init_type=self.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") or "on-demand",
-            runtime=f"python{hello['python']}" if hello and hello["python"] else None,
-            region=self.environ.get("AWS_REGION"),
-            agent=__version__,
-            started_at_ms=self._clock().at_ms(self.recorder.boot.started_ns),
-        )
-
-    def _clock(self) -> Clock:
-        return Clock(time.monotonic_ns(), time.time() * 1000)
+            self.teller.lose("fact", reason, count)
+        self.teller.see("telemetry", self.listener.seen - sum(self.listener.dropped.values()))
+        for reason, count in self.listener.dropped.items():
+            self.teller.lose("telemetry", reason, count)
+        self.teller.losses()
 
     def _choose(self, frames: list[list[object]]) -> CallSite | None:
         if self.dependencies is None:
@@ -366,9 +398,31 @@ class Agent:
         return choose(frames, self.dependencies, self.task_root)
 
 
+PEACEFUL = ("spindown", "sandboxterminated")
+"""SHUTDOWN's reasons, real Lambda's and RIE's, when nothing went wrong."""
+
+
 def why_lost(reason: str) -> str:
     """Return what SHUTDOWN's reason means for work that was still going on; real Lambda's words and RIE's."""
     return {"timeout": "timeout", "failure": "crash", "releasefail": "crash"}.get(reason.lower(), "shutdown")
+
+
+def init_ending(closing: Closing | None) -> str:
+    """Return how an Init ended that never came to an invocation."""
+    if closing is not None and closing.oom_kills:
+        return "out-of-memory"
+    return {"timeout": "timeout"}.get(closing.reason if closing else "", "init-error")
+
+
+def sampled_trace(tracing: object) -> str | None:
+    """Return INVOKE's X-Ray trace header if the trace is sampled."""
+    value = tracing.get("value") if isinstance(tracing, dict) else None
+    return value if isinstance(value, str) and "Sampled=1" in value else None
+
+
+def read_file(descriptor: int | None, most_bytes: int = 262_144) -> str:
+    """Return the text of an open file from its beginning."""
+    return os.pread(descriptor, most_bytes, 0).decode("utf-8", "replace") if descriptor is not None else ""
 
 
 def announce(complaints: list[str]) -> None:

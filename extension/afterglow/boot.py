@@ -12,6 +12,7 @@ import sys
 import time
 
 from afterglow.runtime_api import ApiError, RuntimeApi
+from afterglow.subscription import Subscription
 
 NAME = b"afterglow"  # must equal the file's name in /opt/extensions
 HOOK_BACKLOG = 64
@@ -35,6 +36,7 @@ class Handoff:
         "registered_mono_ns",
         "started_mono_ns",
         "subscribed",
+        "subscription",
     )
 
     def __init__(self, api: RuntimeApi, listener: "_socket.socket | None") -> None:
@@ -45,6 +47,7 @@ class Handoff:
         self.registered_mono_ns = 0
         self.identity = b"{}"
         self.subscribed = True  # to INVOKE
+        self.subscription: Subscription | None = None
         self.early: list[tuple[bytes, int]] = []  # events that came before ``main`` ran, and when
 
 
@@ -147,6 +150,8 @@ def live(started_mono_ns: int, boot_cpu_ns: int) -> None:
     handoff.registered_mono_ns = time.monotonic_ns()
     handoff.api.send_next()
     try:
+        if posix.environ.get(b"AFTERGLOW_TELEMETRY", b"on").lower() not in (b"off", b"0", b"false"):
+            handoff.subscription = Subscription(runtime_api, handoff.api.extension_id)
         posix.nice(NICEST)  # from here on the function goes first
         import_the_rest(handoff)
         from afterglow.main import run  # noqa: PLC0415 - after register, that is the point

@@ -4,6 +4,8 @@ Bounded: so many peers, so many messages at a time; the kernel bounds the rest, 
 """
 
 import _socket
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +14,7 @@ from afterglow.facts import FactError, parse_fact
 MOST_PEERS = 64  # the runtime, and its forked workers under Managed Instances
 MOST_MESSAGES_AT_ONCE = 256
 LARGEST_MESSAGE_BYTES = 65_536
+_RIGHTS_BYTES = _socket.CMSG_SPACE(4)  # one file descriptor
 _SO_PEERCRED = 17  # asm-generic/socket.h; ``socket`` has the name, but costs 2 ms and 0.7 MB more than ``_socket``
 
 
@@ -22,6 +25,7 @@ class Inbox:
         self.listener = listener
         self.peers: dict[int, _socket.socket] = {}
         self.pids: dict[int, int] = {}
+        self.files: dict[int, int] = {}  # pid → the file that its stacks are in
         self.seen = 0
         self.dropped: dict[str, int] = {}
         self.hung_up: list[int] = []  # pids of runtime processes whose end of the socket has closed
@@ -69,15 +73,23 @@ class Inbox:
 
     def _receive(self, descriptor: int) -> bytes | None:
         try:
-            message = self.peers[descriptor].recv(LARGEST_MESSAGE_BYTES)
+            message, ancillary, _, _ = self.peers[descriptor].recvmsg(LARGEST_MESSAGE_BYTES, _RIGHTS_BYTES)
         except BlockingIOError:
             return None
         except OSError:  # ECONNRESET: the process died with unread data
-            message = b""
+            message, ancillary = b"", []
+        for level, kind, data in ancillary:
+            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+                self._keep_file(self.pids[descriptor], int.from_bytes(data[:4], sys.byteorder))
         if not message:
             self.peers.pop(descriptor).close()
             self.hung_up.append(self.pids[descriptor])
         return message
+
+    def _keep_file(self, pid: int, file: int) -> None:
+        if pid in self.files:
+            os.close(self.files[pid])
+        self.files[pid] = file
 
     def _parsed(self, message: bytes) -> dict[str, Any] | None:
         self.seen += 1

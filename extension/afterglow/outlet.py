@@ -10,7 +10,7 @@ from typing import Protocol
 
 from afterglow.aggregate import Aggregate
 from afterglow.emf import Emitter, encode
-from afterglow.records import Environment, Finding, Loss, Record, kind_of
+from afterglow.records import Ending, Environment, Finding, Loss, Record, kind_of
 from afterglow.records import encode as encode_record
 from afterglow.settings import Settings
 
@@ -54,7 +54,7 @@ class Embedded:
     def accept(self, record: Record) -> None:
         """Add the record to its minute."""
         self.aggregate.add(self.environment, record)
-        if self.findings and isinstance(record, Finding):
+        if self.findings and isinstance(record, (Finding, Ending)):
             self.lines.append(encode_record(record))
 
     def flush(self, now_ms: int, *, final: bool) -> None:

@@ -133,6 +133,35 @@ def read_run_delay_ms(proc: str = "/proc") -> float | None:
     return int(words[1]) / 1e6 if len(words) > 1 and words[1].isdigit() else None
 
 
+def read_oom_kills(proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> int | None:
+    """Return how many processes the kernel has killed for memory: in our own cgroup, else on this machine.
+
+    cgroup v2: memory.events; v1: memory.oom_control; a Lambda environment is a machine of its own: vmstat.
+    """
+    for line in (read_text(f"{proc}/self/cgroup") or "").split("\n"):
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        for folder, name in _memory_files(number, controllers):
+            kills = _parse_count(read_text(f"{cgroups}{folder}{path}/{name}"), "oom_kill")
+            if kills is not None:
+                return kills
+    return _parse_count(read_text(f"{proc}/vmstat"), "oom_kill")
+
+
+def _memory_files(number: str, controllers: str) -> list[tuple[str, str]]:
+    if "memory" in controllers.split(","):
+        return [("/memory", "memory.oom_control")]
+    return [("", "memory.events"), ("/unified", "memory.events")] if number == "0" else []
+
+
+def _parse_count(text: str | None, name: str) -> int | None:
+    for line in (text or "").split("\n"):
+        words = line.split()
+        if len(words) == 2 and words[0] == name and words[1].isdigit():
+            return int(words[1])
+    return None
+
+
 def read_tmp_used_bytes(path: str = "/tmp") -> int | None:  # noqa: S108 - Lambda's ephemeral storage has this name
     """Return what is used of the file system that holds /tmp."""
     try:

@@ -7,9 +7,12 @@ Times called ``…_ns`` are CLOCK_MONOTONIC; ``at_ms`` is Unix time.
 from typing import Any, NamedTuple
 
 from afterglow.freeze import FrozenTime
-from afterglow.records import Init, Invocation
+from afterglow.platform import Said
+from afterglow.records import Ending, Init, Invocation
+from afterglow.running import Closing, Context, Running, ending_of, invocation_of, judge
 
 MOST_INVOCATIONS = 64  # open at once; past this the oldest is told as it stands
+MOST_EARLY = 16  # what the platform said of invocations that nobody else has mentioned yet
 
 
 class Clock(NamedTuple):
@@ -31,42 +34,21 @@ class Boot(NamedTuple):
     registered_ns: int
 
 
-class Running:
-    """An invocation that has begun."""
-
-    __slots__ = (
-        "agent_cpu_from_ms",
-        "frozen_ms",
-        "index",
-        "invoked_ns",
-        "request_id",
-        "returned",
-        "seen",
-        "told",
-    )
-
-    def __init__(self, request_id: str, index: int, invoked_ns: int, agent_cpu_ms: float) -> None:
-        self.request_id = request_id
-        self.index = index
-        self.invoked_ns = invoked_ns
-        self.agent_cpu_from_ms = agent_cpu_ms
-        self.frozen_ms: float | None = None
-        self.returned: dict[str, Any] | None = None
-        self.seen: dict[str, Any] = {}  # what /proc showed: fields of Invocation
-
-
 class Recorder:
     """What is known of this environment's Init and of its running invocations."""
 
-    def __init__(self, boot: Boot, frozen: FrozenTime) -> None:
+    def __init__(self, boot: Boot, frozen: FrozenTime, memory_mb: int | None = None) -> None:
         self.boot = boot
         self.frozen = frozen
+        self.memory_mb = memory_mb
         self.hello: dict[str, Any] | None = None
-        self.hook_gone = False  # it has switched itself off: nobody will say when a handler returns
         self.process_started_ns: int | None = None  # of the runtime, from /proc, in ticks of 10 ms
         self.init_fact: dict[str, Any] | None = None
+        self.init_said: dict[str, Any] = {}
         self.init_told = False
         self.running: dict[str, Running] = {}
+        self.said_early: dict[str, dict[str, Any]] = {}
+        self.closing: Closing | None = None
         self.count = 0
         self.last_returned_ns: int | None = None
         self.hook_ms = 0.0
@@ -78,6 +60,7 @@ class Recorder:
             return known
         self.count += 1
         running = self.running[request_id] = Running(request_id, self.count, at_ns, agent_cpu_ms)
+        running.platform.update(self.said_early.pop(request_id, {}))
         since_ns = self.last_returned_ns if self.last_returned_ns is not None else self.boot.registered_ns
         running.frozen_ms = round(self.frozen.between_ns(since_ns, at_ns) / 1e6, 3)
         return running
@@ -91,31 +74,54 @@ class Recorder:
             self.hook_ms += fact["own"] / 1e6
         return running
 
+    def said(self, said: Said) -> bool:
+        """Note what the platform says; False: of an invocation that has been told already."""
+        if said.about in ("init", "restore"):
+            self.init_said.update(said.fields)
+        elif said.about in self.running:
+            self.running[said.about].platform.update(said.fields)
+        elif said.fields.get("started") or said.about in self.said_early:
+            self.said_early.setdefault(said.about, {}).update(said.fields)
+            if len(self.said_early) > MOST_EARLY:
+                del self.said_early[next(iter(self.said_early))]
+        else:
+            return False
+        return True
+
+    def awaits_report(self) -> bool:
+        """Return whether the platform still owes the report of an invocation that is open."""
+        return any(not running.platform.get("reported") for running in self.running.values())
+
     def init(self, clock: Clock) -> Init | None:
         """Return the Init record, once."""
-        if self.init_told or (self.init_fact is None and not self.running):
+        if self.init_told or (self.init_fact is None and not self.running and self.closing is None):
             return None
         self.init_told = True
-        boot, fact, hello = self.boot, self.init_fact, self.hello
-        figures: dict[str, float | None] = {
+        boot, fact, hello, said = self.boot, self.init_fact, self.hello, self.init_said
+        observed = {
             "extension_ms": (boot.registered_ns - boot.started_ns + boot.cpu_ns) / 1e6,
             "runtime_boot_ms": self._runtime_boot_ms(),
+            "init_ms": (fact["at"] - boot.started_ns + boot.cpu_ns) / 1e6 if fact else None,
+        }
+        hooked = {
             "hook_ms": hello["took"] / 1e6 if hello else None,
             "import_ms": (fact["at"] - fact["from"]) / 1e6 if fact else None,
             "import_cpu_ms": fact["cpu"] / 1e6 if fact else None,
-            "init_ms": (fact["at"] - boot.started_ns + boot.cpu_ns) / 1e6 if fact else None,
         }
-        sources = {
-            name: "hook" if name in {"hook_ms", "import_ms", "import_cpu_ms"} else "observed"
-            for name, value in figures.items()
-            if value is not None
-        }
-        rounded = {name: None if value is None else round(value, 3) for name, value in figures.items()}
+        platform = {"init_ms": said.get("platform_init_ms"), "restore_ms": said.get("restore_ms")}
+        figures: dict[str, Any] = {"restore_ms": None}
+        sources: dict[str, str] = {}
+        for source, group in (("observed", observed), ("hook", hooked), ("platform", platform)):
+            for name, value in group.items():
+                figures.setdefault(name, None)
+                if value is not None:
+                    figures[name], sources[name] = round(value, 3), source
         return Init(
             at_ms=clock.at_ms(boot.started_ns - boot.cpu_ns),
-            error_type=fact["error"] if fact else None,
+            phase=said.get("phase"),
+            error_type=(fact["error"] if fact else None) or said.get("error_type"),
             sources=sources,
-            **rounded,
+            **figures,
         )
 
     def _runtime_boot_ms(self) -> float | None:
@@ -127,54 +133,38 @@ class Recorder:
         cpu_ms: float = (hello["cpu"] - hello["took"]) / 1e6
         return min(max(cpu_ms, most_ms - 10), max(most_ms, 0.0))
 
-    def tell(self, clock: Clock, agent_cpu_ms: float, *, before: int | None = None) -> list[Invocation]:
-        """Return the invocations that are over and forget them: those of a smaller index than ``before``."""
-        over = [running for running in self.running.values() if before is None or running.index < before]
-        if before is not None and len(self.running) <= MOST_INVOCATIONS:
-            over = [running for running in over if running.returned is not None or not self._is_hooked()]
+    def tell(
+        self, clock: Clock, agent_cpu_ms: float, *, before: int | None, patient: bool = False
+    ) -> list[tuple[Invocation, Ending | None]]:
+        """Return the invocations that are over, and forget them.
+
+        ``before``: only those of a smaller index; None: the environment ends, all of them.
+        ``patient``: those that the platform has not reported on yet can wait for it.
+        """
+        over = list(self.running.values())
+        if before is not None:
+            over = [running for running in over if running.index < before]
+            if len(self.running) <= MOST_INVOCATIONS:
+                over = [running for running in over if self._is_over(running, patient=patient)]
         for running in over:
             del self.running[running.request_id]
-        return [self._invocation(running, clock, agent_cpu_ms) for running in over]
-
-    def _invocation(self, running: Running, clock: Clock, agent_cpu_ms: float) -> Invocation:
-        fact = running.returned
-        seen = running.seen
-        duration_ms = (fact["at"] - fact["from"]) / 1e6 if fact else None
-        cpu_ms = (fact["user"] + fact["system"]) * 1000 if fact else None
-        wait_ms = None if duration_ms is None or cpu_ms is None else max(0.0, duration_ms - cpu_ms)
-        hook = dict.fromkeys(("duration_ms", "cpu_user_ms", "cpu_system_ms", "wait_ms"), "hook") if fact else {}
-        observed = {name: "observed" for name, value in seen.items() if value is not None}
-        return Invocation(
-            request_id=running.request_id,
-            index=running.index,
-            at_ms=clock.at_ms(running.invoked_ns),
-            cold=running.index == 1,
-            status=self._status(running),
-            error_type=fact["error"] if fact else None,
-            duration_ms=_rounded(duration_ms),
-            cpu_user_ms=_rounded(fact["user"] * 1000) if fact else None,
-            cpu_system_ms=_rounded(fact["system"] * 1000) if fact else None,
-            wait_ms=_rounded(wait_ms),
-            rss_bytes=seen.get("rss_bytes"),
-            peak_rss_bytes=seen.get("peak_rss_bytes"),
-            threads=seen.get("threads"),
-            fds=seen.get("fds"),
-            children=seen.get("children"),
-            tmp_bytes=seen.get("tmp_bytes"),
-            frozen_before_ms=running.frozen_ms,
-            hook_ms=_rounded(fact["own"] / 1e6) if fact else None,
-            agent_cpu_ms=_rounded(agent_cpu_ms - running.agent_cpu_from_ms),
-            sources={**hook, **observed},
+        context = Context(
+            hook_seen=self.hello is not None,
+            init_error=self.init_fact["error"] if self.init_fact else None,
+            memory_mb=self.memory_mb,
+            closing=self.closing,
+            now_ns=clock.mono_ns,
         )
+        return [self._told(running, clock, agent_cpu_ms, context) for running in over]
 
-    def _status(self, running: Running) -> str:
-        if running.returned is not None:
-            return "error" if running.returned["error"] else "ok"
-        return "unfinished" if self._is_hooked() else "unknown"
+    def _is_over(self, running: Running, *, patient: bool) -> bool:
+        reported = bool(running.platform.get("reported"))
+        return reported or (not patient and (running.returned is not None or self.hello is None))
 
-    def _is_hooked(self) -> bool:
-        return self.hello is not None and not self.hook_gone
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+    @staticmethod
+    def _told(
+        running: Running, clock: Clock, agent_cpu_ms: float, context: Context
+    ) -> tuple[Invocation, Ending | None]:
+        verdict = judge(running, context)
+        invocation = invocation_of(running, clock.at_ms(running.invoked_ns), agent_cpu_ms, verdict)
+        return invocation, ending_of(running, round(clock.epoch_ms), context, verdict)

@@ -41,12 +41,14 @@ class Init(NamedTuple):
     """The cold start, phase by phase. ``sources`` maps a field to where its figure comes from (SOURCES)."""
 
     at_ms: int
-    init_ms: float | None  # extension's first instruction → handler imported
+    init_ms: float | None  # platform: initReport; observed: extension's first instruction → handler imported
     extension_ms: float | None  # extension's first instruction → register answered
     runtime_boot_ms: float | None  # runtime process started → hook installed (10 ms clock ticks)
     hook_ms: float | None  # the hook's own installation, a part of the line above and below
     import_ms: float | None  # the handler's module, with everything that it imports
     import_cpu_ms: float | None
+    restore_ms: float | None  # SnapStart
+    phase: str | None  # platform: init, or invoke for an Init that was run again inside an invocation
     error_type: str | None  # the import raised: the exception's class name
     sources: dict[str, str]
 
@@ -58,7 +60,7 @@ class Invocation(NamedTuple):
     index: int  # type: ignore[assignment]  # 1 for the environment's first; tuple.index is of no use to a record
     at_ms: int
     cold: bool
-    status: str  # ok, error, unfinished (the environment ended before the return), unknown (no hook to tell)
+    status: str  # one of endings.ENDINGS
     error_type: str | None
     duration_ms: float | None  # handler entered → handler returned
     cpu_user_ms: float | None  # of the runtime's process, same interval
@@ -71,6 +73,13 @@ class Invocation(NamedTuple):
     children: int | None  # living child processes at the return
     tmp_bytes: int | None  # used in /tmp
     frozen_before_ms: float | None  # how long the environment was frozen before this invocation
+    response_latency_ms: float | None  # platform: runtime got the event → first byte of the response
+    response_duration_ms: float | None  # platform: first → last byte of the response
+    runtime_overhead_ms: float | None  # platform: response sent → runtime asked for the next event
+    produced_bytes: float | None
+    billed_ms: float | None
+    max_memory_mb: float | None  # as Lambda reports it, for the whole environment
+    trace: str | None  # X-Ray trace header, where the invocation is sampled
     hook_ms: float | None  # what the hook itself took of this invocation
     agent_cpu_ms: float | None  # what the extension burned from this INVOKE to the next event
     sources: dict[str, str]
@@ -104,6 +113,22 @@ class Finding(NamedTuple):
     jobs: int  # 1, or the number of jobs in an executor from this call site
     at_ms: int
     changes: list[str]
+
+
+class Ending(NamedTuple):
+    """What there is to say of an invocation, or an Init, that did not come to its own end."""
+
+    at_ms: int
+    request_id: str | None  # None: Init
+    index: int | None  # type: ignore[assignment]  # as in Invocation
+    status: str  # one of endings.ENDINGS
+    source: str
+    detail: str | None  # the fatal signal's words, the platform's error type, SHUTDOWN's reason
+    stacks: list[list[str]]  # per thread, innermost first: "FILE:LINE in FUNCTION"
+    memory_mb: int | None  # configured
+    peak_rss_bytes: int | None
+    memory_curve: list[list[float]]  # [ms before the end, RSS in MB], oldest first
+    oom_kills: int | None  # by the kernel, during this environment
 
 
 class Sample(NamedTuple):
@@ -158,7 +183,7 @@ class Loss(NamedTuple):
     dropped: dict[str, int]  # reason → count
 
 
-Record = Union[Environment, Init, Invocation, Finding, Sample, Footprint, Shutdown, Overhead, Loss]  # noqa: UP007 - get_args needs the runtime value on 3.10
+Record = Union[Environment, Init, Invocation, Ending, Finding, Sample, Footprint, Shutdown, Overhead, Loss]  # noqa: UP007 - get_args needs the runtime value on 3.10
 
 KINDS: dict[str, type[Record]] = {cls.__name__.lower(): cls for cls in get_args(Record)}
 

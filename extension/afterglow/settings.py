@@ -135,7 +135,7 @@ TABLE: dict[str, Setting] = {
     ),
 }
 
-READ_ELSEWHERE = ("AFTERGLOW_HOOK", "AFTERGLOW_PYTHON")
+READ_ELSEWHERE = ("AFTERGLOW_TELEMETRY", "AFTERGLOW_HOOK", "AFTERGLOW_PYTHON")
 """Variables that the hook and the launcher read; known here so that a typo can be told from them."""
 
 

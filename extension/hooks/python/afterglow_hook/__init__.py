@@ -25,11 +25,11 @@ def install() -> bool:
     _installed = True
     began_ns = time.monotonic_ns()
     try:
-        from afterglow_hook import observers, wire  # noqa: PLC0415 - nothing is loaded where it is not needed
+        from afterglow_hook import observers, stacks, wire  # noqa: PLC0415 - nothing is loaded where it is not needed
 
-        wire.connect()
+        connected = wire.connect()
         observers.install()
-        wire.say_hello(began_ns)
+        wire.say_hello(began_ns, stacks.arm() if connected else None)
     except Exception as error:
         os.write(2, f"afterglow: hook not installed: {type(error).__name__}: {error}\n".encode())
         return False

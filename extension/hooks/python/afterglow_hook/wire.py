@@ -53,8 +53,11 @@ def is_forked() -> bool:
     return _pid != os.getpid()
 
 
-def say_hello(began_ns: int) -> None:
-    """Introduce this process: which Python, since when, and what its start and the hook have cost."""
+def say_hello(began_ns: int, stacks: int | None = None) -> None:
+    """Introduce this process: which Python, since when, and what its start and the hook have cost.
+
+    ``stacks`` is the descriptor of the file that its stacks are written to; it goes along.
+    """
     send(
         {
             "t": "hello",
@@ -64,11 +67,12 @@ def say_hello(began_ns: int) -> None:
             "at": began_ns,
             "took": time.monotonic_ns() - began_ns,
             "cpu": time.process_time_ns(),
-        }
+        },
+        stacks,
     )
 
 
-def send(fact: dict[str, Any]) -> bool:
+def send(fact: dict[str, Any], descriptor: int | None = None) -> bool:
     """Send one fact if that is possible at once."""
     global dropped  # noqa: PLW0603 - as above
     if _link is None:
@@ -77,7 +81,13 @@ def send(fact: dict[str, Any]) -> bool:
         fact["dropped"] = dropped
     message = json.dumps(fact, separators=(",", ":")).encode()
     try:
-        sent = len(message) <= LARGEST_MESSAGE_BYTES and _link.send(message, _socket.MSG_NOSIGNAL) > 0
+        if len(message) > LARGEST_MESSAGE_BYTES:
+            sent = False
+        elif descriptor is None:
+            sent = _link.send(message, _socket.MSG_NOSIGNAL) > 0
+        else:
+            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor.to_bytes(4, sys.byteorder))
+            sent = _link.sendmsg([message], [rights], _socket.MSG_NOSIGNAL) > 0
     except BlockingIOError:
         sent = False
     except OSError:  # the extension is gone: nobody will ever read this

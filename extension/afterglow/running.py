@@ -1,0 +1,169 @@
+"""One invocation, from what three witnesses say of it. In: hook, platform and /proc. Out: its records.
+
+Pure. The platform's figure stands before the hook's, the hook's before what was observed; ``sources`` says which.
+"""
+
+from typing import Any, NamedTuple
+
+from afterglow.endings import Evidence, ending
+from afterglow.records import Ending, Invocation
+
+CURVE_POINTS = 120
+
+
+class Closing(NamedTuple):
+    """What is known of the environment's end, for the invocations that did not outlive it."""
+
+    reason: str  # SHUTDOWN's, lower case
+    fatal: str | None = None
+    stacks: tuple[tuple[str, ...], ...] = ()
+    oom_kills: int = 0
+    runtime_gone_early: bool = False
+
+
+class Running:
+    """An invocation that has begun."""
+
+    __slots__ = (
+        "agent_cpu_from_ms",
+        "curve",
+        "frozen_ms",
+        "index",
+        "invoked_ns",
+        "peak_rss_bytes",
+        "platform",
+        "request_id",
+        "returned",
+        "seen",
+        "trace",
+    )
+
+    def __init__(self, request_id: str, index: int, invoked_ns: int, agent_cpu_ms: float) -> None:
+        self.request_id = request_id
+        self.index = index
+        self.invoked_ns = invoked_ns
+        self.agent_cpu_from_ms = agent_cpu_ms
+        self.frozen_ms: float | None = None
+        self.trace: str | None = None
+        self.returned: dict[str, Any] | None = None
+        self.platform: dict[str, Any] = {}  # fields of platform.Said
+        self.seen: dict[str, Any] = {}  # fields of Invocation, from /proc at the return
+        self.curve: list[tuple[int, int]] = []  # (mono ns, RSS bytes)
+        self.peak_rss_bytes: int | None = None
+
+    def sampled(self, at_ns: int, rss_bytes: int | None) -> None:
+        """Note one look at the function's memory; of many, every second old one is given up."""
+        if rss_bytes is None:
+            return
+        self.peak_rss_bytes = max(self.peak_rss_bytes or 0, rss_bytes)
+        self.curve.append((at_ns, rss_bytes))
+        if len(self.curve) > CURVE_POINTS:
+            del self.curve[: CURVE_POINTS // 2 : 2]
+
+
+class Context(NamedTuple):
+    """What is the environment's, not the invocation's."""
+
+    hook_seen: bool
+    init_error: str | None
+    memory_mb: int | None
+    closing: Closing | None
+    now_ns: int
+
+
+def judge(running: Running, context: Context) -> tuple[str, str]:
+    """Return how it ended, and who says so."""
+    fact, closing = running.returned, context.closing
+    peak = running.seen.get("peak_rss_bytes") or running.peak_rss_bytes
+    return ending(
+        Evidence(
+            returned=fact is not None,
+            error_type=fact["error"] if fact else None,
+            hook_seen=context.hook_seen,
+            init_error=context.init_error,
+            platform_status=running.platform.get("status"),
+            platform_error=running.platform.get("error_type"),
+            shutdown=closing.reason if closing else None,
+            fatal=closing.fatal if closing else None,
+            oom_kills=closing.oom_kills if closing else 0,
+            runtime_gone=closing.runtime_gone_early if closing else False,
+            peak_share=peak / (context.memory_mb * 1_048_576) if peak and context.memory_mb else None,
+        )
+    )
+
+
+def figures_of(running: Running) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return fields of Invocation with the best figure there is, and where each is from."""
+    fact = running.returned
+    figures: dict[str, Any] = dict(running.seen)
+    sources = {name: "observed" for name, value in figures.items() if value is not None}
+    if fact is not None:
+        duration_ms = (fact["at"] - fact["from"]) / 1e6
+        user_ms, system_ms = fact["user"] * 1000, fact["system"] * 1000
+        from_hook = {
+            "duration_ms": duration_ms,
+            "cpu_user_ms": user_ms,
+            "cpu_system_ms": system_ms,
+            "wait_ms": max(0.0, duration_ms - user_ms - system_ms),
+        }
+        figures.update(from_hook, error_type=fact["error"], hook_ms=fact["own"] / 1e6)
+        sources.update(dict.fromkeys(from_hook, "hook"))
+    said = {name: value for name, value in running.platform.items() if name in Invocation._fields}
+    said.pop("status", None)
+    if fact is not None:
+        said.pop("error_type", None)  # the hook knows the exception's own class
+    figures.update(said)
+    sources.update(dict.fromkeys(said, "platform"))
+    return figures, sources
+
+
+def invocation_of(running: Running, at_ms: int, agent_cpu_ms: float, verdict: tuple[str, str]) -> Invocation:
+    """Return the record of an invocation that is over."""
+    figures, sources = figures_of(running)
+    status, source = verdict
+    peak = figures.get("peak_rss_bytes")
+    if peak is None and running.peak_rss_bytes is not None:
+        figures["peak_rss_bytes"], sources["peak_rss_bytes"] = running.peak_rss_bytes, "observed"
+    known = {name: _rounded(value) for name, value in figures.items()}
+    blank = dict.fromkeys(Invocation._fields)
+    return Invocation(
+        **{
+            **blank,
+            **known,
+            "request_id": running.request_id,
+            "index": running.index,
+            "at_ms": at_ms,
+            "cold": running.index == 1,
+            "status": status,
+            "frozen_before_ms": running.frozen_ms,
+            "trace": running.trace,
+            "agent_cpu_ms": _rounded(agent_cpu_ms - running.agent_cpu_from_ms),
+            "sources": {**sources, "status": source},
+        }
+    )
+
+
+def ending_of(running: Running, at_ms: int, context: Context, verdict: tuple[str, str]) -> Ending | None:
+    """Return what there is to say of a bad end; None for an invocation that came to its own."""
+    status, source = verdict
+    if status in ("ok", "error", "unknown"):
+        return None
+    closing = context.closing or Closing("")
+    curve = [[round((at - context.now_ns) / 1e6, 1), round(rss / 1_048_576, 2)] for at, rss in running.curve]
+    return Ending(
+        at_ms=at_ms,
+        request_id=running.request_id,
+        index=running.index,
+        status=status,
+        source=source,
+        detail=closing.fatal or running.platform.get("error_type") or closing.reason or None,
+        stacks=[list(stack) for stack in closing.stacks],
+        memory_mb=context.memory_mb,
+        peak_rss_bytes=running.peak_rss_bytes,
+        memory_curve=curve,
+        oom_kills=closing.oom_kills,
+    )
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 3) if isinstance(value, float) else value

@@ -1,0 +1,71 @@
+"""Stacks of a runtime that is about to be killed, or has killed itself. In: faulthandler's text. Out: call sites.
+
+The hook gives faulthandler our socket to write to, for fatal signals and for one signal of its own, which the
+extension sends shortly before the deadline. Nothing is armed per invocation, so it costs an invocation nothing.
+The text holds files, lines and function names; no values are in it.
+"""
+
+import os
+import signal
+
+from afterglow.proc import read_text
+
+STACK_SIGNAL = signal.SIGRTMAX - 2
+MOST_FRAMES = 20
+MOST_THREADS = 20
+_RUNTIME_FILES = ("/awslambdaric/", "/afterglow_hook/", "runtime_bootstrap.py", "/var/runtime/", "<frozen runpy>")
+
+Frame = tuple[str, int, str]
+
+
+def may_be_sent(pid: int, proc: str = "/proc") -> bool:
+    """Return whether the process still catches our signal; one that does not would die of it."""
+    text = read_text(f"{proc}/{pid}/status") or ""
+    at = text.find("SigCgt:")
+    mask = text[at + 7 :].split(None, 1)[0] if at >= 0 else "0"
+    return bool(int(mask, 16) >> (STACK_SIGNAL - 1) & 1)
+
+
+def ask_for_stacks(pid: int) -> bool:
+    """Make the runtime write its stacks to us; False where that is impossible."""
+    if not may_be_sent(pid):
+        return False
+    try:
+        os.kill(pid, STACK_SIGNAL)
+    except OSError:
+        return False
+    return True
+
+
+def parse_fatal(text: str) -> str | None:
+    """Return the words of ``Fatal Python error: Segmentation fault``."""
+    head = "Fatal Python error: "
+    at = text.find(head)
+    return text[at + len(head) :].split("\n", 1)[0][:80] if at >= 0 else None
+
+
+def parse_stacks(text: str) -> list[list[Frame]]:
+    """Return one stack per thread, innermost frame first, trimmed to what is not the runtime's own."""
+    stacks: list[list[Frame]] = []
+    for line in text.split("\n"):
+        if "(most recent call first)" in line:
+            stacks.append([])
+        elif stacks and line.startswith("  File "):
+            frame = _frame(line)
+            if frame is not None and len(stacks[-1]) < MOST_FRAMES:
+                stacks[-1].append(frame)
+    trimmed = [[frame for frame in stack if not any(part in frame[0] for part in _RUNTIME_FILES)] for stack in stacks]
+    return [stack for stack in trimmed if stack][:MOST_THREADS]
+
+
+def spelled(frame: Frame) -> str:
+    """Return the frame as a person reads it."""
+    file, line, function = frame
+    return f"{file}:{line} in {function}"
+
+
+def _frame(line: str) -> Frame | None:
+    """``  File "/var/task/app.py", line 7 in handler``."""
+    file, quote, rest = line[len('  File "') :].rpartition('", line ')
+    number, _, function = rest.partition(" in ")
+    return (file, int(number), function) if quote and number.isdigit() else None

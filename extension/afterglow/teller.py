@@ -1,0 +1,131 @@
+"""Gives records to the outlets, in the right order and with the ledger. In: records. Out: lines, when it is time.
+
+The outlets are made when the first record is: only then it is known which runtime this environment has.
+"""
+
+import os
+import time
+from typing import Any
+
+from afterglow import proc
+from afterglow.outlet import Embedded, Outlet, Outlets, RecordsFile, write_all
+from afterglow.recorder import Clock, Recorder
+from afterglow.records import Environment, Finding, Loss, Overhead, Record
+from afterglow.settings import Settings
+from afterglow.version import __version__
+
+STDOUT = 1
+
+
+def read_clock() -> Clock:
+    """Read both clocks."""
+    return Clock(time.monotonic_ns(), time.time() * 1000)
+
+
+def agent_cpu_ms() -> float:
+    """Return this process's CPU since it started."""
+    return time.process_time_ns() / 1e6
+
+
+class Teller:
+    """Everything that leaves this process passes here."""
+
+    def __init__(self, settings: Settings, environ: dict[str, str], identity: dict[str, Any], env_id: str) -> None:
+        self.settings = settings
+        self.environ = environ
+        self.identity = identity
+        self.env_id = env_id
+        self.init_type = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
+        self.runtime: str | None = None
+        self.started_at_ms = round(time.time() * 1000)
+        self.bytes_out = 0
+        self._told_cpu_ms = 0.0
+        self._outlets: Outlets | None = None
+
+    def accept(self, record: Record) -> None:
+        """Give one record to every outlet."""
+        self._open().accept(record)
+
+    def flush(self, *, final: bool = False) -> None:
+        """Write what is due."""
+        self._open().flush(round(time.time() * 1000), final=final)
+
+    def lose(self, of: str, reason: str, count: int = 1) -> None:
+        """Note what was seen and could not be kept."""
+        self.see(of, count)
+        self._open().ledger.drop(of, reason, count)
+
+    def see(self, of: str, count: int) -> None:
+        """Note what was seen, and taken."""
+        if count:
+            self._open().ledger.see(of, count)
+
+    def overhead(self, hook_ms: float) -> None:
+        """Tell what we have taken since the last time."""
+        cpu_ms = agent_cpu_ms()
+        stat = proc.read_stat(os.getpid())
+        self.accept(
+            Overhead(
+                at_ms=round(time.time() * 1000),
+                agent_cpu_ms=round(cpu_ms - self._told_cpu_ms, 3),
+                agent_rss_bytes=stat.rss_bytes if stat else None,
+                hook_ms=round(hook_ms, 3),
+                bytes_out=self.bytes_out,
+            )
+        )
+        self._told_cpu_ms, self.bytes_out = cpu_ms, 0
+
+    def losses(self) -> list[Loss]:
+        """Tell the ledger."""
+        losses = self._open().ledger.take(round(time.time() * 1000))
+        for loss in losses:
+            self.accept(loss)
+        return losses
+
+    def invocations(self, recorder: Recorder, *, before: int | None, patient: bool = False) -> None:
+        """Tell Init, once, and the invocations that are over; with each that ended badly, how."""
+        clock, cpu_ms = read_clock(), agent_cpu_ms()
+        init = recorder.init(clock)
+        if init is not None:
+            self.accept(init)
+        for invocation, ending in recorder.tell(clock, cpu_ms, before=before, patient=patient):
+            self.accept(invocation)
+            if ending is not None:
+                self.accept(ending)
+        self.overhead(recorder.hook_ms)
+        recorder.hook_ms = 0.0
+
+    def findings(self, findings: list[Finding]) -> None:
+        """Tell what has become of lingering work."""
+        for finding in findings:
+            self.accept(finding)
+
+    def _open(self) -> Outlets:
+        if self._outlets is None:
+            environment = self._environment()
+            outlets: list[Outlet] = [Embedded(self.settings, environment, self._print)]
+            if self.settings.records_file:
+                outlets.append(RecordsFile(self.settings.records_file, environment))
+            self._outlets = Outlets(outlets)
+        return self._outlets
+
+    def _print(self, text: str) -> int:
+        written = write_all(STDOUT, text)
+        self.bytes_out += written
+        return written
+
+    def _environment(self) -> Environment:
+        memory = self.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+        machine = os.uname().machine
+        return Environment(
+            env_id=self.env_id,
+            function=str(self.identity.get("functionName") or "unknown"),
+            version=str(self.identity.get("functionVersion") or "unknown"),
+            memory_mb=int(memory) if memory.isdigit() else None,
+            arch="arm64" if machine == "aarch64" else machine,
+            init_type=self.init_type or "on-demand",
+            runtime=self.runtime,
+            region=self.environ.get("AWS_REGION"),
+            agent=__version__,
+            started_at_ms=self.started_at_ms,
+        )
