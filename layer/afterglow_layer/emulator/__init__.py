@@ -8,6 +8,7 @@ from afterglow_layer.emulator.answer import Answer, Invocation
 from afterglow_layer.emulator.commanded import Lambda
 from afterglow_layer.emulator.front import command
 from afterglow_layer.emulator.journal import Journal, NeverSeen, Seen
+from afterglow_layer.emulator.layered import managed_python
 from afterglow_layer.emulator.settings import InitType, LambdaSettings, Misbehaviour, ShutdownReason
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "Seen",
     "ShutdownReason",
     "command",
+    "managed_python",
 ]

@@ -1,9 +1,10 @@
 """``Lambda``: an execution environment that tests can command.
 
-In: the runtime's command, extensions, settings, misbehaviours; then invocations and commands. Out: answers,
-and everything that was seen. The runtime and the extensions are real processes; the platform is this process.
+In: the runtime's command, extensions or a whole layer, settings, misbehaviours; then invocations and commands.
+Out: answers, and everything that was seen. The runtime and the extensions are real processes; the platform is this
+process.
 
->>> with Lambda(["python", "-m", "awslambdaric", "app.handler"], [Path("layer/extensions/afterglow")]) as function:
+>>> with Lambda(managed_python("app.handler"), layer=Path("layer")) as function:
 ...     answer = function.invoke({"n": 1})
 ...     function.shutdown("SPINDOWN")
 """
@@ -18,6 +19,7 @@ from afterglow_layer.emulator import phase_invoke, phase_managed
 from afterglow_layer.emulator.answer import Answer, Invocation
 from afterglow_layer.emulator.holding import take_hold
 from afterglow_layer.emulator.journal import Journal, Seen
+from afterglow_layer.emulator.layered import LayeredOpt, extensions_of
 from afterglow_layer.emulator.phase_freeze import freeze, thaw
 from afterglow_layer.emulator.phase_shutdown import kill_everyone, shut_down
 from afterglow_layer.emulator.router import Router
@@ -43,12 +45,15 @@ class Lambda:
         settings: LambdaSettings | None = None,
         misbehave: Misbehaviour | None = None,
         *,
+        layer: Path | None = None,
         on_line: Callable[[str, str], None] = _ignore,
         address: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
         self.settings = settings or LambdaSettings()
         self.journal = Journal()
-        paths = [Path(path) for path in extensions]
+        self._layer = layer
+        self._opt: LayeredOpt | None = None
+        paths = [*(extensions_of(layer) if layer else []), *(Path(path).absolute() for path in extensions)]
         self._sandbox = Sandbox(
             list(runtime_cmd),
             paths,
@@ -62,6 +67,9 @@ class Lambda:
         self._open: list[Invocation] = []
 
     def __enter__(self) -> "Lambda":  # noqa: PYI034 - Self came with 3.11, and nobody derives from this
+        if self._layer is not None:
+            self._opt = LayeredOpt(self._layer, self.settings.cwd)
+            self._sandbox.launcher = self._opt.launcher
         self._server.start()
         self._sandbox.hold = take_hold(self.settings.freezer, self.runtime_api)
         self._start_ahead()
@@ -78,6 +86,8 @@ class Lambda:
             kill_everyone(self._sandbox)
             self._sandbox.hold.close()
             self._server.stop()
+            if self._opt is not None:
+                self._opt.close()
 
     @property
     def runtime_api(self) -> str:

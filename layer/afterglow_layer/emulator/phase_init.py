@@ -83,7 +83,7 @@ def _start(sandbox: Sandbox, party: Party, who: str, command: Sequence[str], bla
     try:
         party.process = Process(
             who,
-            [*sandbox.settings.launcher, *command],
+            [*sandbox.launcher, *sandbox.settings.launcher, *command],
             environ=variables(sandbox.settings, sandbox.runtime_api),
             cwd=sandbox.settings.cwd,
             on_line=printed,

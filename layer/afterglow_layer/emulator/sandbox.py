@@ -50,6 +50,7 @@ class Sandbox:
         self.telemetry = Telemetry(misbehave, journal, settings.log_format)
         self.extension_paths = extension_paths
         self.runtime_api = ""
+        self.launcher: Sequence[str] = ()  # leads into the layer's namespace
         self.hold: Hold = SignalHold("")
         self.lock = threading.Condition(threading.RLock())
         self.turn = threading.RLock()  # held by whoever runs a phase; Managed Instances only to start and to end
