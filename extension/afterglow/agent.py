@@ -51,7 +51,9 @@ class Agent:
         self.frozen = self.poller.frozen
         self.recorder = Recorder(boot, self.frozen, int(memory) if memory.isdigit() else None)
         self.lingering = Lingering(env_id, self.frozen, self._choose)
-        self.teller = Teller(settings, environ, json.loads(handoff.identity), env_id)
+        self.teller = Teller(
+            settings, environ, json.loads(handoff.identity), env_id, read_clock().at_ms(boot.started_ns)
+        )
         self.inbox = Inbox(handoff.listener)
         self.listener = Listener(self.subscription.listener if self.subscription is not None else None)
         self.sampler = Sampler(settings.sample_ms, settings.sample_max_ms)
@@ -276,7 +278,7 @@ class Agent:
         self.stacks_due_ns = None
         proc.reset_peak_rss(pid)
         before = running.index if self.gets_invokes else running.index + 1
-        self.teller.invocations(self.recorder, before=before, patient=not self.gets_invokes)
+        self.teller.invocations(self.recorder, before=before, patient=self._platform_reports())
 
     def _on_fact_found(self, pid: int, fact: dict[str, Any]) -> None:
         for announced in fact["new"]:
@@ -329,7 +331,7 @@ class Agent:
         if self.state == State.GLOWING and self.wait_ms > AFTER_RETURN_MS * 4:
             self._tell_footprint()
         if not self.gets_invokes:
-            self.teller.invocations(self.recorder, before=self.recorder.count + 1)
+            self.teller.invocations(self.recorder, before=self.recorder.count + 1, patient=self._platform_reports())
             self.teller.flush()
 
     def _sample(self, look: Look) -> None:

@@ -12,6 +12,7 @@ from afterglow.records import Ending, Init, Invocation
 from afterglow.running import Closing, Context, Running, ending_of, invocation_of, judge
 
 MOST_INVOCATIONS = 64  # open at once; past this the oldest is told as it stands
+REPORT_WITHIN_NS = 1_000_000_000  # awake; Lambda buffers telemetry for at least 25 ms, and a freeze holds it back
 MOST_EARLY = 16  # what the platform said of invocations that nobody else has mentioned yet
 
 
@@ -92,9 +93,11 @@ class Recorder:
         """Return whether the platform still owes the report of an invocation that is open."""
         return any(not running.platform.get("reported") for running in self.running.values())
 
-    def init(self, clock: Clock) -> Init | None:
-        """Return the Init record, once."""
+    def init(self, clock: Clock, *, patient: bool = False) -> Init | None:
+        """Return the Init record, once; ``patient``: until the second invocation the platform may have its say."""
         if self.init_told or (self.init_fact is None and not self.running and self.closing is None):
+            return None
+        if patient and self.count < 2 and "platform_init_ms" not in self.init_said:
             return None
         self.init_told = True
         boot, fact, hello, said = self.boot, self.init_fact, self.hello, self.init_said
@@ -145,7 +148,7 @@ class Recorder:
         if before is not None:
             over = [running for running in over if running.index < before]
             if len(self.running) <= MOST_INVOCATIONS:
-                over = [running for running in over if self._is_over(running, patient=patient)]
+                over = [running for running in over if self._is_over(running, clock.mono_ns, patient=patient)]
         for running in over:
             del self.running[running.request_id]
         context = Context(
@@ -157,9 +160,14 @@ class Recorder:
         )
         return [self._told(running, clock, agent_cpu_ms, context) for running in over]
 
-    def _is_over(self, running: Running, *, patient: bool) -> bool:
-        reported = bool(running.platform.get("reported"))
-        return reported or (not patient and (running.returned is not None or self.hello is None))
+    def _is_over(self, running: Running, now_ns: int, *, patient: bool) -> bool:
+        if running.platform.get("reported"):
+            return running.returned is not None or self.hello is None
+        if running.returned is None and self.hello is not None:
+            return False
+        since_ns = running.returned["at"] if running.returned is not None else running.invoked_ns
+        awake_ns = now_ns - since_ns - self.frozen.between_ns(since_ns, now_ns)
+        return not patient or awake_ns > REPORT_WITHIN_NS
 
     @staticmethod
     def _told(

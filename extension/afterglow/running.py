@@ -104,7 +104,6 @@ def figures_of(running: Running) -> tuple[dict[str, Any], dict[str, str]]:
             "duration_ms": duration_ms,
             "cpu_user_ms": user_ms,
             "cpu_system_ms": system_ms,
-            "wait_ms": max(0.0, duration_ms - user_ms - system_ms),
         }
         figures.update(from_hook, error_type=fact["error"], hook_ms=fact["own"] / 1e6)
         sources.update(dict.fromkeys(from_hook, "hook"))
@@ -114,6 +113,9 @@ def figures_of(running: Running) -> tuple[dict[str, Any], dict[str, str]]:
         said.pop("error_type", None)  # the hook knows the exception's own class
     figures.update(said)
     sources.update(dict.fromkeys(said, "platform"))
+    if fact is not None:
+        cpu_ms = figures["cpu_user_ms"] + figures["cpu_system_ms"]
+        figures["wait_ms"], sources["wait_ms"] = max(0.0, figures["duration_ms"] - cpu_ms), sources["duration_ms"]
     return figures, sources
 
 

@@ -30,14 +30,16 @@ def agent_cpu_ms() -> float:
 class Teller:
     """Everything that leaves this process passes here."""
 
-    def __init__(self, settings: Settings, environ: dict[str, str], identity: dict[str, Any], env_id: str) -> None:
+    def __init__(
+        self, settings: Settings, environ: dict[str, str], identity: dict[str, Any], env_id: str, started_at_ms: int
+    ) -> None:
         self.settings = settings
         self.environ = environ
         self.identity = identity
         self.env_id = env_id
         self.init_type = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
         self.runtime: str | None = None
-        self.started_at_ms = round(time.time() * 1000)
+        self.started_at_ms = started_at_ms
         self.bytes_out = 0
         self._told_cpu_ms = 0.0
         self._outlets: Outlets | None = None
@@ -85,7 +87,7 @@ class Teller:
     def invocations(self, recorder: Recorder, *, before: int | None, patient: bool = False) -> None:
         """Tell Init, once, and the invocations that are over; with each that ended badly, how."""
         clock, cpu_ms = read_clock(), agent_cpu_ms()
-        init = recorder.init(clock)
+        init = recorder.init(clock, patient=patient)
         if init is not None:
             self.accept(init)
         for invocation, ending in recorder.tell(clock, cpu_ms, before=before, patient=patient):
