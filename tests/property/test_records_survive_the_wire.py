@@ -43,7 +43,7 @@ def test_a_missing_field_is_named(record: Record, data: st.DataObject) -> None:
 def test_a_field_of_the_wrong_type_is_named(record: Record, data: st.DataObject) -> None:
     document = as_document(record)
     field = data.draw(st.sampled_from(type(record)._fields))
-    document[field] = [[]]  # no field is a list of lists
+    document[field] = [[{}]]  # no field is a list of lists of objects
 
     with pytest.raises(RecordError, match=f'field "{field}" must be'):
         from_document(document)

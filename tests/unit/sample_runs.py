@@ -26,21 +26,24 @@ def environment(env_id: str = "env-1", *, runtime: str | None = "python3.11", at
 
 
 def init(at: int = 3, error_type: str | None = None) -> Init:
-    return Init(
-        at_ms=START_MS + at,
-        init_ms=212.0,
-        extension_ms=8.1,
-        runtime_boot_ms=96.0,
-        hook_ms=0.42,
-        import_ms=74.0,
-        import_cpu_ms=70.0,
-        error_type=error_type,
-        sources={"import_ms": "hook", "extension_ms": "observed"},
-    )
+    fields: dict[str, Any] = {
+        **dict.fromkeys(Init._fields),  # what is not named below is not known
+        "at_ms": START_MS + at,
+        "init_ms": 212.0,
+        "extension_ms": 8.1,
+        "runtime_boot_ms": 96.0,
+        "hook_ms": 0.42,
+        "import_ms": 74.0,
+        "import_cpu_ms": 70.0,
+        "error_type": error_type,
+        "sources": {"import_ms": "hook", "extension_ms": "observed"},
+    }
+    return Init(**fields)
 
 
 def invocation(index: int, at: int, **changed: Any) -> Invocation:
     fields: dict[str, Any] = {
+        **dict.fromkeys(Invocation._fields),
         "request_id": f"request-{index}",
         "index": index,
         "at_ms": START_MS + at,

@@ -37,6 +37,13 @@ INVOCATION = Invocation(
     children=0,
     tmp_bytes=2 * MB,
     frozen_before_ms=7.0,
+    response_latency_ms=None,
+    response_duration_ms=None,
+    runtime_overhead_ms=None,
+    produced_bytes=None,
+    billed_ms=None,
+    max_memory_mb=None,
+    trace=None,
     hook_ms=0.1,
     agent_cpu_ms=0.2,
     sources={},
@@ -165,7 +172,7 @@ def test_a_ledger_brings_the_sum_of_its_losses_and_zero_when_there_are_none() ->
 
 
 def test_init_brings_the_cold_start_and_the_import() -> None:
-    init = Init(AT_MS, 212.0, 8.0, 96.0, 0.4, 74.0, 70.0, None, {})
+    init = Init(AT_MS, 212.0, 8.0, 96.0, 0.4, 74.0, 70.0, None, None, None, {})
 
     assert measured(init) == {"InitMs": 212.0, "ImportMs": 74.0}
 
@@ -187,7 +194,7 @@ def test_every_measure_answers_for_each_of_its_names() -> None:
     """``measurements`` zips strictly, the aggregate does not: this is what makes that right."""
     footprint = Footprint(AT_MS, 1, 1, 1, 1)
     overhead = Overhead(AT_MS, 1.0, 1, 1.0, 1)
-    init = Init(AT_MS, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, None, {})
+    init = Init(AT_MS, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, None, None, None, {})
     ledger = Loss(AT_MS, "facts", 1, 1, {})
     for record in (init, INVOCATION, FINDING._replace(changes=["ended"]), footprint, overhead, ledger):
         assert list(MEASURES[type(record)].names) == [name for name, _ in measurements(ENVIRONMENT, record)]
