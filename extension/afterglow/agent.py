@@ -49,7 +49,9 @@ class Agent:
         boot = Boot(handoff.started_mono_ns, handoff.boot_cpu_ns, handoff.registered_mono_ns)
         self.poller = Poller(boot.registered_ns, boot.cpu_ns)
         self.frozen = self.poller.frozen
-        self.recorder = Recorder(boot, self.frozen, int(memory) if memory.isdigit() else None)
+        on_demand = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") == "on-demand"
+        memory_mb = int(memory) if memory.isdigit() else None
+        self.recorder = Recorder(boot, self.frozen, memory_mb, on_demand=on_demand)
         self.lingering = Lingering(env_id, self.frozen, self._choose)
         self.teller = Teller(
             settings, environ, json.loads(handoff.identity), env_id, read_clock().at_ms(boot.started_ns)
@@ -68,6 +70,9 @@ class Agent:
         self.stacks_due_ns: int | None = None
         self.oom_kills_before = proc.read_oom_kills() or 0
         self.hung_up_ns: dict[int, int] = {}
+        self.next_held = False
+        self.hook_gone = False
+        self.flush_due_ns = boot.registered_ns + settings.flush_seconds * 1_000_000_000
 
     # -- the loop --------------------------------------------------------------------------------------------
 
@@ -88,14 +93,22 @@ class Agent:
         if event is not None:
             self._on_event(event, woke_ns)
         if self.stacks_due_ns is not None and woke_ns >= self.stacks_due_ns:
+            self._release_next()  # before the deadline, or a slow function would be ours to answer for
             self._ask_for_stacks()
         if not ready:
             self._on_tick()
+        if self.settings.flush == "interval" and woke_ns >= self.flush_due_ns:
+            self._flush_interval(woke_ns)
+
+    def _flush_interval(self, now_ns: int) -> None:
+        self.flush_due_ns = now_ns + self.settings.flush_seconds * 1_000_000_000
+        self.teller.invocations(self.recorder, before=self.recorder.count + 1, patient=self._platform_reports())
+        self.teller.flush(final=True)
 
     def _timeout_ms(self) -> float:
-        if self.stacks_due_ns is None:
-            return self.wait_ms
-        return min(self.wait_ms, max(0.0, (self.stacks_due_ns - time.monotonic_ns()) / 1e6))
+        due = [self.stacks_due_ns, self.flush_due_ns if self.settings.flush == "interval" else None]
+        until_ms = [max(0.0, (due_ns - time.monotonic_ns()) / 1e6) for due_ns in due if due_ns is not None]
+        return min([self.wait_ms, *until_ms])
 
     def _wait(self, timeout_ms: float) -> set[int]:
         descriptors = [self.api.sock.fileno(), *self.inbox.descriptors(), *self.listener.descriptors()]
@@ -112,8 +125,21 @@ class Agent:
             raise ApiError(f"/next was answered {answer.status}: {answer.body[:200]!r}")
         event: dict[str, Any] = json.loads(answer.body)
         if event.get("eventType") != Event.SHUTDOWN:
-            self.api.send_next()
+            self._answer_or_hold()
         return event
+
+    def _answer_or_hold(self) -> None:
+        """Send ``/next``, unless records are to be out before the environment may freeze."""
+        if self.settings.flush == "end":
+            self._read_facts()
+            self.next_held = self.recorder.hello is not None and not self.hook_gone
+        if not self.next_held:
+            self.api.send_next()
+
+    def _release_next(self) -> None:
+        if self.next_held:
+            self.next_held = False
+            self.api.send_next()
 
     # -- Lambda's events -------------------------------------------------------------------------------------
 
@@ -170,6 +196,8 @@ class Agent:
 
     def _on_shutdown(self, reason: str, woke_ns: int) -> None:
         self._drain()
+        if self.state == State.RUNNING and self.current is not None:
+            self.frozen.exclude(self.current.invoked_ns, woke_ns)
         left = self.lingering.open_count()
         self.lingering.close(why_lost(reason), woke_ns)
         self.recorder.closing = self._closing(reason.lower())
@@ -237,6 +265,7 @@ class Agent:
             getattr(self, "_on_fact_" + fact["t"].replace("-", "_"))(pid, fact)
         for pid in self.inbox.hung_up:
             self.hung_up_ns[pid] = time.monotonic_ns()
+            self._lose_hook()
         self.inbox.hung_up.clear()
 
     def _on_fact_hello(self, pid: int, fact: dict[str, Any]) -> None:
@@ -265,7 +294,7 @@ class Agent:
 
     def _on_fact_returned(self, pid: int, fact: dict[str, Any]) -> None:
         running = self.recorder.returned(fact)
-        self.frozen.not_before(fact["at"])
+        self.frozen.exclude(fact["from"], fact["at"])
         self._take_works(pid, fact)
         self.teller.findings(self._settled())
         if fact["unlooked"]:
@@ -277,8 +306,13 @@ class Agent:
         self.wait_ms = AFTER_RETURN_MS
         self.stacks_due_ns = None
         proc.reset_peak_rss(pid)
-        before = running.index if self.gets_invokes else running.index + 1
-        self.teller.invocations(self.recorder, before=before, patient=self._platform_reports())
+        if self.next_held:
+            self.teller.invocations(self.recorder, before=running.index + 1)
+            self.teller.flush(final=True)
+            self._release_next()
+        else:
+            before = running.index if self.gets_invokes else running.index + 1
+            self.teller.invocations(self.recorder, before=before, patient=self._platform_reports())
 
     def _on_fact_found(self, pid: int, fact: dict[str, Any]) -> None:
         for announced in fact["new"]:
@@ -292,6 +326,12 @@ class Agent:
     def _on_fact_gave_up(self, pid: int, fact: dict[str, Any]) -> None:
         del pid
         self.teller.lose("fact", f"hook-gave-up: {fact['error']}")
+        self._lose_hook()
+
+    def _lose_hook(self) -> None:
+        """Nobody will say any more that a handler has returned."""
+        self.hook_gone = self.gets_invokes
+        self._release_next()
 
     def _take_works(self, pid: int, fact: dict[str, Any]) -> None:
         for work, cpu_ns, moved in fact["works"]:

@@ -59,11 +59,21 @@ class FrozenTime:
         self.windows.append(window)
         del self.windows[:-KEPT_WINDOWS]
 
-    def not_before(self, at_ns: int) -> None:
-        """Note that the environment was awake at ``at_ns``: a handler returned then."""
-        if self.windows and self.windows[-1].from_ns < at_ns < self.windows[-1].to_ns:
-            last = self.windows[-1]
-            self.windows[-1] = Window(at_ns, max(at_ns, last.latest_from_ns), last.to_ns)
+    def exclude(self, start_ns: int, end_ns: int) -> None:
+        """Note that the environment was awake from ``start_ns`` to ``end_ns``: an invocation ran, or Init did.
+
+        A wait for the disk looks like a freeze to us; inside an invocation it was none.
+        """
+        kept: list[Window] = []
+        for window in self.windows:
+            if window.to_ns <= start_ns or window.from_ns >= end_ns:
+                kept.append(window)
+                continue
+            if window.from_ns < start_ns:
+                kept.append(Window(window.from_ns, min(window.latest_from_ns, start_ns), start_ns))
+            if window.to_ns > end_ns:
+                kept.append(Window(end_ns, max(window.latest_from_ns, end_ns), window.to_ns))
+        self.windows = kept
 
     def between_ns(self, start_ns: int, end_ns: int) -> int:
         """Return how much of the interval the environment lay frozen."""

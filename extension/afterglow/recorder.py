@@ -38,10 +38,11 @@ class Boot(NamedTuple):
 class Recorder:
     """What is known of this environment's Init and of its running invocations."""
 
-    def __init__(self, boot: Boot, frozen: FrozenTime, memory_mb: int | None = None) -> None:
+    def __init__(self, boot: Boot, frozen: FrozenTime, memory_mb: int | None = None, *, on_demand: bool = True) -> None:
         self.boot = boot
         self.frozen = frozen
         self.memory_mb = memory_mb
+        self.on_demand = on_demand
         self.hello: dict[str, Any] | None = None
         self.process_started_ns: int | None = None  # of the runtime, from /proc, in ticks of 10 ms
         self.init_fact: dict[str, Any] | None = None
@@ -60,6 +61,8 @@ class Recorder:
         if known is not None:
             return known
         self.count += 1
+        if self.count == 1 and self.on_demand:
+            self.frozen.exclude(0, at_ns)  # Init and the invocation that it is for are one stretch
         running = self.running[request_id] = Running(request_id, self.count, at_ns, agent_cpu_ms)
         running.platform.update(self.said_early.pop(request_id, {}))
         since_ns = self.last_returned_ns if self.last_returned_ns is not None else self.boot.registered_ns

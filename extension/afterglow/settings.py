@@ -20,6 +20,7 @@ class Settings(NamedTuple):
     dimensions: tuple[tuple[str, ...], ...] = (("FunctionName",),)
     metrics: frozenset[str] = DEFAULT_METRICS
     emf_values: str = "distribution"
+    flush: str = "next"
     flush_seconds: int = 60
     findings: bool = True
     sample_ms: int = 10
@@ -110,6 +111,13 @@ TABLE: dict[str, Setting] = {
         _one_of("distribution", "arrays"),
         "distribution or arrays",
         "how a distribution is written: Values and Counts, or a plain array of values",
+    ),
+    "flush": Setting(
+        "AFTERGLOW_FLUSH",
+        _one_of("next", "end", "interval"),
+        "next, end or interval",
+        "when records are printed: during the next invocation; at the end of each one, before the environment may "
+        "freeze (billed time); or whenever AFTERGLOW_FLUSH_SECONDS have passed",
     ),
     "flush_seconds": Setting(
         "AFTERGLOW_FLUSH_SECONDS",

@@ -54,8 +54,14 @@ def parse_stacks(text: str) -> list[list[Frame]]:
             frame = _frame(line)
             if frame is not None and len(stacks[-1]) < MOST_FRAMES:
                 stacks[-1].append(frame)
-    trimmed = [[frame for frame in stack if not any(part in frame[0] for part in _RUNTIME_FILES)] for stack in stacks]
+    trimmed = [[frame for frame in stack if not _is_runtimes(frame)] for stack in stacks]
     return [stack for stack in trimmed if stack][:MOST_THREADS]
+
+
+def _is_runtimes(frame: Frame) -> bool:
+    file, _, function = frame
+    starts_a_thread = function in ("_bootstrap", "_bootstrap_inner") and file.endswith("/threading.py")
+    return starts_a_thread or any(part in file for part in _RUNTIME_FILES)
 
 
 def spelled(frame: Frame) -> str:
