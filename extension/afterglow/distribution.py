@@ -25,7 +25,7 @@ MAX_BINS = HIGHEST_BIN - ZERO_BIN + 1
 """364: no distribution can have more bins, whatever it is fed."""
 
 
-def _lower_edge(bin_number: int) -> int:
+def lower_edge_milli(bin_number: int) -> int:
     """Return the smallest whole number of thousandths in the bin: ceil(1000 · 1.1**k), in exact arithmetic.
 
     Edges are integers rather than logarithms because log() may differ by one bit between machines, and
@@ -37,7 +37,7 @@ def _lower_edge(bin_number: int) -> int:
     return -(-1000 * above // below)
 
 
-_EDGES = [_lower_edge(k) for k in range(LOWEST_BIN, HIGHEST_BIN + 1)]
+_EDGES = [lower_edge_milli(k) for k in range(LOWEST_BIN, HIGHEST_BIN + 1)]
 
 
 def bin_of(milli: int) -> int:

@@ -70,6 +70,14 @@ class Closable(Protocol):
         """Let go of it; ``send`` may open it again."""
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """A sink that counts what concerns it alone."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Return its counts by name; they only grow."""
+
+
 class SinkRetry(Exception):  # noqa: N818 - an answer, not an error in the program
     """Not now: the other side is away, slow, full, or does not believe us.
 

@@ -14,6 +14,7 @@ class SinkStatus(NamedTuple):
     counters: dict[str, int]
     failures: dict[str, int]  # tries that failed, by reason
     refused: dict[str, int]  # entries given up, by reason
+    others: dict[str, int]  # what this kind of sink counts besides: spans that were not sampled, for one
 
 
 @dataclass

@@ -14,7 +14,7 @@ import re
 import threading
 from pathlib import Path
 
-from afterglow_collector.sinks.contract import Closable, Outbox, Sink
+from afterglow_collector.sinks.contract import Closable, Counting, Outbox, Sink
 from afterglow_collector.sinks.counters import SinkStatus
 from afterglow_collector.sinks.courier import Clocks, Courier, Policy
 
@@ -57,7 +57,7 @@ class SinkRunner:
 
     def status(self) -> SinkStatus:
         """Return how this sink is doing."""
-        counters = self.courier.counters
+        counters, sink = self.courier.counters, self.courier.sink
         return SinkStatus(
             self.name,
             self.acknowledged_seq,
@@ -66,6 +66,7 @@ class SinkRunner:
             counters.numbers(),
             dict(counters.failures),
             dict(counters.refused),
+            dict(sink.counts()) if isinstance(sink, Counting) else {},
         )
 
     def stop(self, drain_s: float = 0.0) -> bool:

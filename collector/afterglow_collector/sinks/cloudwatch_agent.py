@@ -1,0 +1,116 @@
+"""The sink ``cloudwatch-agent``: EMF over TCP or UDP to the CloudWatch agent, port 25888 unless told otherwise.
+
+In: EMF entries. Out: documents, each ended by a newline over TCP, each a datagram over UDP, with the log group
+in ``_aws.LogGroupName`` that the agent asks for (CloudWatch user guide, "Using the CloudWatch agent to send
+embedded metric format logs"). The agent acknowledges nothing: what it had read when it died is lost; what it
+had not even taken is sent again. Of a connection that it has closed, we hear before we write.
+"""
+
+import errno
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+
+from afterglow_collector.sinks.contract import EMF, Entry, SinkBatch, SinkRetry
+
+PORT = 25888
+TIMEOUT_S = 10.0
+MAX_DATAGRAM_BYTES = 65_507  # the most that UDP over IPv4 carries: 65,535 less the headers
+TOO_LARGE, NOT_EMF = "too-large-for-udp", "not-emf"
+
+
+class CloudWatchAgent:
+    """One connected socket, made anew when it is gone. ``protocol`` is "tcp" or "udp"."""
+
+    def __init__(self, protocol: str, host: str, port: int, group: str) -> None:
+        self.name = f"cloudwatch-agent {protocol} {host}:{port}"
+        self.kinds = frozenset((EMF,))
+        self.address = host, port
+        self.group = group
+        self.datagrams = protocol == "udp"
+        self._socket: socket.socket | None = None
+
+    def send(self, batch: SinkBatch) -> Mapping[str, int]:
+        """Write the documents; if that fails, those that went whole into the socket count as sent."""
+        refused: dict[str, int] = {}
+        done = 0
+        try:
+            connection = self._connected()
+            for entry in batch.entries:
+                data, fault = self._framed(entry)
+                if fault:
+                    refused[fault] = refused.get(fault, 0) + 1
+                else:
+                    connection.sendall(data)
+                done += 1
+            if self.datagrams:
+                _raise_refusal(connection)
+        except OSError as error:
+            self.close()
+            raise self._retry(error, batch.entries, done, refused) from error
+        return refused
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _framed(self, entry: Entry) -> tuple[bytes, str | None]:
+        """Return what goes on the wire, or why it cannot."""
+        try:
+            data = addressed(entry.payload, self.group)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return b"", NOT_EMF
+        if self.datagrams:
+            return data, TOO_LARGE if len(data) > MAX_DATAGRAM_BYTES else None
+        return data + b"\n", None
+
+    def _retry(self, error: OSError, entries: Sequence[Entry], done: int, refused: Mapping[str, int]) -> SinkRetry:
+        reason = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        if self.datagrams:
+            return SinkRetry(reason)  # It may tell of any datagram before: nobody has had them.
+        return SinkRetry(reason, remaining=entries[done:], refused=refused)
+
+    def _connected(self) -> socket.socket:
+        if self._socket is not None and not self.datagrams and _has_hung_up(self._socket):
+            self.close()
+        if self._socket is None:
+            self._socket = _connect_udp(self.address) if self.datagrams else _connect_tcp(self.address)
+        return self._socket
+
+
+def addressed(payload: str, group: str) -> bytes:
+    """Return an EMF document with the log group that the agent shall write it to."""
+    document = json.loads(payload)
+    document["_aws"].setdefault("LogGroupName", group)
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _connect_tcp(address: tuple[str, int]) -> socket.socket:
+    return socket.create_connection(address, TIMEOUT_S)
+
+
+def _connect_udp(address: tuple[str, int]) -> socket.socket:
+    """Return a connected datagram socket: only those hear that nobody listens."""
+    family, kind, protocol, _, resolved = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
+    connection = socket.socket(family, kind, protocol)
+    connection.settimeout(TIMEOUT_S)
+    connection.connect(resolved)
+    return connection
+
+
+def _raise_refusal(connection: socket.socket) -> None:
+    """Raise the refusal of a datagram, which comes as an ICMP message, at once on this machine."""
+    code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+def _has_hung_up(connection: socket.socket) -> bool:
+    """Return whether the other side has closed: then a read gives its end at once. The agent never writes."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False

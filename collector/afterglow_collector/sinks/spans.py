@@ -1,0 +1,151 @@
+"""Turns records into spans: one for Init, one per invocation, one per piece of work that went on after its return.
+
+In: batches of records, one environment at a time, in the order in which they were written. Out: spans, for
+X-Ray and OpenTelemetry alike. A span's id is a digest of what it stands for: sent twice, it is the same span.
+
+A finding belongs to the trace of the invocation that started it, which came before it, often in an earlier
+batch: invocations are remembered, the latest MAX_REMEMBERED of them. After a restart of the collector a
+finding may find its invocation forgotten; that is counted.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import NamedTuple, TypeVar
+
+from afterglow.records import Environment, Finding, Init, Invocation
+from afterglow_collector.sinks.record_batch import RecordBatch
+from afterglow_collector.sinks.span_facts import Attributes, finding_facts, init_facts, invocation_facts
+from afterglow_collector.sinks.trace_header import Trace, parse_trace
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+MAX_REMEMBERED = 100_000  # some 50 MB; at 1,000 invocations a second, a minute and a half
+
+FORGOTTEN, UNSAMPLED, UNTRACED = "invocation-forgotten", "not-sampled", "no-trace"
+
+
+class Span(NamedTuple):
+    """One bar in a trace's picture."""
+
+    environment: Environment
+    name: str
+    span_id: str  # 16 hex digits
+    trace: Trace  # its parent_id is this span's parent
+    start_ms: float  # Unix epoch
+    end_ms: float | None  # None: still going on when last seen
+    failed: bool
+    facts: Attributes
+
+
+class Remembered(NamedTuple):
+    """What a later finding has to know of the invocation that started it."""
+
+    trace: Trace | None
+    span_id: str
+    returned_ms: float
+
+
+class Memory(OrderedDict[_Key, _Value]):
+    """A dictionary of the latest so many."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def keep(self, key: _Key, value: _Value) -> None:
+        """Keep one more, and forget the oldest if that is too many."""
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > self.size:
+            self.popitem(last=False)
+
+
+class SpanMaker:
+    """Makes spans, and counts in ``left_out`` the records that made none, by reason.
+
+    ``own_traces``: give an invocation that came without a trace one of its own.
+    """
+
+    def __init__(self, *, own_traces: bool, max_remembered: int = MAX_REMEMBERED) -> None:
+        self.own_traces = own_traces
+        self.left_out: dict[str, int] = {}
+        self._invocations: Memory[tuple[str, str | None], Remembered] = Memory(max_remembered)
+        self._inits: Memory[str, Init] = Memory(max_remembered)
+
+    def spans(self, batch: RecordBatch) -> Iterator[Span]:
+        """Return the spans of one batch."""
+        environment = batch.environment
+        if environment is None:
+            return
+        for record, header in batch.records:
+            if isinstance(record, Init):
+                self._inits.keep(environment.env_id, record)
+            elif isinstance(record, Invocation):
+                yield from self._of_invocation(environment, record, header)
+            elif isinstance(record, Finding):
+                yield from self._of_finding(environment, record)
+
+    def _of_invocation(self, environment: Environment, record: Invocation, header: str | None) -> Iterator[Span]:
+        span_id = digest(environment.env_id, "invoke", record.request_id)
+        trace = parse_trace(header)
+        if trace is None and self.own_traces:
+            trace = Trace(digest(environment.env_id, "trace", record.request_id, size=32), None, sampled=True)
+        end_ms = record.at_ms + (record.duration_ms or 0.0)
+        remembered = Remembered(trace, span_id, end_ms)
+        self._invocations.keep((environment.env_id, record.request_id), remembered)
+        if record.index == 1:  # what Init left running belongs to the invocation that came first
+            self._invocations.keep((environment.env_id, None), remembered)
+        if not self._wanted(trace) or trace is None:
+            return
+        init = self._inits.get(environment.env_id) if record.cold else None
+        if init is not None and init.init_ms is not None:
+            yield _init_span(environment, init, trace)
+        failed = record.status not in {"ok", "unknown"}
+        facts = invocation_facts(record)
+        yield Span(environment, "Afterglow Invoke", span_id, trace, record.at_ms, end_ms, failed, facts)
+
+    def _of_finding(self, environment: Environment, record: Finding) -> Iterator[Span]:
+        invocation = self._invocations.get((environment.env_id, record.request_id))
+        if invocation is None:
+            self._leave_out(FORGOTTEN)
+            return
+        if not self._wanted(invocation.trace) or invocation.trace is None:
+            return
+        over = record.outcome == "done" or {"ended", "lost"} & set(record.changes)
+        # The time frozen is a part of the bar: it shows how much later than the return the work ended.
+        end_ms = invocation.returned_ms + (record.wall_ms or 0.0) + (record.frozen_ms or 0.0)
+        yield Span(
+            environment,
+            f"after return: {record.what} {record.name}",
+            digest(environment.env_id, "finding", record.finding_id),
+            invocation.trace._replace(parent_id=invocation.span_id),
+            invocation.returned_ms,
+            end_ms if over else None,
+            record.outcome == "lost",
+            finding_facts(record),
+        )
+
+    def _wanted(self, trace: Trace | None) -> bool:
+        if trace is None:
+            self._leave_out(UNTRACED)
+        elif not trace.sampled:
+            self._leave_out(UNSAMPLED)
+        return trace is not None and trace.sampled
+
+    def _leave_out(self, reason: str) -> None:
+        self.left_out[reason] = self.left_out.get(reason, 0) + 1
+
+
+def _init_span(environment: Environment, init: Init, trace: Trace) -> Span:
+    start_ms = environment.started_at_ms
+    span_id = digest(environment.env_id, "init")
+    end_ms = start_ms + (init.init_ms or 0.0)
+    failed = init.error_type is not None
+    return Span(environment, "Afterglow Init", span_id, trace, start_ms, end_ms, failed, init_facts(environment, init))
+
+
+def digest(*parts: str, size: int = 16) -> str:
+    """Return that many hex digits that stand for the parts; never only zeros, which OpenTelemetry forbids."""
+    return sha256("\0".join(parts).encode()).hexdigest()[:size]
