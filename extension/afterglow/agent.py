@@ -269,6 +269,8 @@ class Agent:
         self.inbox.hung_up.clear()
 
     def _on_fact_hello(self, pid: int, fact: dict[str, Any]) -> None:
+        if self.runtime_pid is not None and proc.read_stat(self.runtime_pid) is not None:
+            return  # a worker of the runtime that we know (Managed Instances)
         self.recorder.hello = fact
         self.runtime_pid = pid
         self.task_root = fact["root"] or ""
@@ -279,13 +281,15 @@ class Agent:
             self.recorder.process_started_ns = int(stat.start_ms * 1e6) - boot_offset_ns
 
     def _on_fact_init(self, pid: int, fact: dict[str, Any]) -> None:
-        self.recorder.init_fact = fact
+        if self.recorder.init_fact is None or fact["error"] is not None:  # of several workers, the first one counts
+            self.recorder.init_fact = fact
         proc.reset_peak_rss(pid)
 
     def _on_fact_entered(self, pid: int, fact: dict[str, Any]) -> None:
         self.poller.look_back()
         running = self.recorder.begin(fact["id"], fact["at"], agent_cpu_ms())
-        self.lingering.began(fact["id"], running.index, min(fact["at"], running.invoked_ns))
+        only_in = None if self.gets_invokes else pid
+        self.lingering.began(fact["id"], running.index, min(fact["at"], running.invoked_ns), only_in)
         if self.current is not running and running.returned is None:
             self._begin_running(running)
         self._take_works(pid, fact)
@@ -302,8 +306,9 @@ class Agent:
         if running is None:
             return
         running.seen = self._seen_at_return(pid)
-        self.state = lifecycle.advance(self.state, Event.RETURNED)
-        self.wait_ms = AFTER_RETURN_MS
+        if not self.recorder.anybody_runs():
+            self.state = lifecycle.advance(self.state, Event.RETURNED)
+            self.wait_ms = AFTER_RETURN_MS
         self.stacks_due_ns = None
         proc.reset_peak_rss(pid)
         if self.next_held:
@@ -370,7 +375,7 @@ class Agent:
         self.wait_ms = min(most_ms, self.wait_ms * 2)
         if self.state == State.GLOWING and self.wait_ms > AFTER_RETURN_MS * 4:
             self._tell_footprint()
-        if not self.gets_invokes:
+        if not self.gets_invokes and self.recorder.count:
             self.teller.invocations(self.recorder, before=self.recorder.count + 1, patient=self._platform_reports())
             self.teller.flush()
 
@@ -381,7 +386,7 @@ class Agent:
         self.teller.accept(
             Sample(
                 at_ms=round(time.time() * 1000, 3),
-                request_index=self.current.index if self.current and self.state == State.RUNNING else None,
+                request_index=self._sampled_index(),
                 function_rss_bytes=look.rss_bytes,
                 function_cpu_ms=look.cpu_ms,
                 agent_rss_bytes=agent.rss_bytes if agent else None,
@@ -390,6 +395,12 @@ class Agent:
                 children=len(look.tree) - 1 if look.tree else None,
             )
         )
+
+    def _sampled_index(self) -> int | None:
+        """Return whose invocation a sample is; nobody's between two, or when several run at once."""
+        if self.current is None or self.state != State.RUNNING:
+            return None
+        return self.current.index if self.gets_invokes or len(self.recorder.running) == 1 else None
 
     def _seen_at_return(self, pid: int) -> dict[str, Any]:
         look = self.sampler.look(pid)

@@ -27,6 +27,7 @@ class Beginning(NamedTuple):
     at_ns: int
     request_id: str
     index: int  # type: ignore[assignment]  # tuple.index is of no use to a record
+    pid: int | None = None  # of its process, where several serve (Managed Instances)
 
 
 class Piece:
@@ -73,10 +74,10 @@ class Lingering:
         self.beginnings: list[Beginning] = []
         self.found = 0
 
-    def began(self, request_id: str, index: int, at_ns: int) -> None:
+    def began(self, request_id: str, index: int, at_ns: int, pid: int | None = None) -> None:
         """Note that an invocation began; INVOKE and the hook both say so, the first one counts."""
         if not any(beginning.request_id == request_id for beginning in self.beginnings):
-            self.beginnings.append(Beginning(at_ns, request_id, index))
+            self.beginnings.append(Beginning(at_ns, request_id, index, pid))
             del self.beginnings[:-KEPT_BEGINNINGS]
 
     def announce(self, pid: int, fact: dict[str, Any]) -> None:
@@ -140,7 +141,7 @@ class Lingering:
         findings = []
         for key, piece in list(self.pieces.items()):
             over = piece.ended_ns is not None or piece.reason is not None
-            self._resume(piece)
+            self._resume(piece, key[0])
             changes = self._changes(piece)
             if over:
                 del self.pieces[key]
@@ -148,12 +149,12 @@ class Lingering:
                 findings.append(self._finding(piece, changes, now_ns, at_ms))
         return findings
 
-    def _resume(self, piece: Piece) -> None:
+    def _resume(self, piece: Piece, pid: int) -> None:
         """Decide whether the work outlived the freeze, or went on into a later invocation without one."""
         if piece.resumed is not None or piece.reason == "cancelled by asyncio.run":
             return
         found_ns = piece.fact["at"]
-        later = next((b for b in self.beginnings if b.at_ns > found_ns), None)
+        later = next((b for b in self.beginnings if b.at_ns > found_ns and b.pid in (None, pid)), None)
         ended_ns = piece.ended_ns
         if ended_ns is not None:
             thaw_ns = self.frozen.first_thaw_after(found_ns)

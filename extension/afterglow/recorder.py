@@ -92,6 +92,10 @@ class Recorder:
             return False
         return True
 
+    def anybody_runs(self) -> bool:
+        """Return whether a handler has been entered and has not returned."""
+        return any(running.returned is None for running in self.running.values())
+
     def awaits_report(self) -> bool:
         """Return whether the platform still owes the report of an invocation that is open."""
         return any(not running.platform.get("reported") for running in self.running.values())

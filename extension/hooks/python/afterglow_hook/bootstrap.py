@@ -47,6 +47,7 @@ def attach(bootstrap: ModuleType) -> None:
 
 def _timed_import(get_handler: Callable[[str], Any]) -> Callable[[str], Any]:
     def _get_handler(handler: str) -> Any:
+        _connect_fork()
         began_ns, cpu_ns = time.monotonic_ns(), time.process_time_ns()
         error: str | None = "unknown"
         try:
@@ -180,9 +181,14 @@ def _tell_found(works: list[Any]) -> None:
         del announcements[:_PER_MESSAGE], _cancelled[:_PER_MESSAGE]
 
 
-def _begin(request_id: str) -> None:
-    if wire.is_forked() and wire.connect():  # a worker that was forked after the hook was installed
+def _connect_fork() -> None:
+    """Connect a worker that was forked after the hook was installed (Managed Instances)."""
+    if wire.is_forked() and wire.connect():
         wire.say_hello(time.monotonic_ns())
+
+
+def _begin(request_id: str) -> None:
+    _connect_fork()
     current.request_id = request_id
     current.index += 1
     current.handler_thread = _get_ident()
