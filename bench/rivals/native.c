@@ -2,6 +2,7 @@
    In: AWS_LAMBDA_RUNTIME_API. Built by bench/arms.py with gcc -static -O2. */
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +12,22 @@
 
 static char answer[65536];
 
+static void give_up(const char *at)
+{
+    perror(at);
+    exit(1);
+}
+
 /* Send a request; read one answer with a Content-Length into `answer`. */
 static void ask(int fd, const char *request)
 {
     size_t have = 0;
     if (write(fd, request, strlen(request)) < 0)
-        exit(1);
+        give_up("write");
     for (;;) {
         ssize_t got = read(fd, answer + have, sizeof answer - 1 - have);
         if (got <= 0)
-            exit(1);
+            give_up("read");
         have += (size_t)got;
         answer[have] = 0;
         char *body = strstr(answer, "\r\n\r\n");
@@ -48,8 +55,11 @@ int main(void)
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(colon + 1))};
     inet_pton(AF_INET, address, &to.sin_addr);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
-        return 1;
+    for (int tries = 0; connect(fd, (struct sockaddr *)&to, sizeof to) != 0; tries++) {
+        if (errno != ECONNREFUSED || tries == 100) /* nothing promises that RIE listens before it starts us */
+            give_up("connect");
+        usleep(100);
+    }
 
     const char *body = "{\"events\":[\"INVOKE\",\"SHUTDOWN\"]}";
     snprintf(request, sizeof request,
@@ -58,7 +68,7 @@ int main(void)
     ask(fd, request);
     char *line = strcasestr(answer, "\r\nLambda-Extension-Identifier:");
     if (line == NULL)
-        return 1;
+        give_up(answer);
     sscanf(line + 30, " %127[^\r]", id);
 
     snprintf(request, sizeof request,
