@@ -153,6 +153,8 @@ class Agent:
             self.teller.lose("event", f"unknown: {str(kind)[:40]}")
 
     def _on_invoke(self, event: dict[str, Any], woke_ns: int) -> None:
+        if self.recorder.has_told(str(event.get("requestId"))):
+            return
         running = self.recorder.begin(str(event.get("requestId")), woke_ns, agent_cpu_ms())
         running.trace = sampled_trace(event.get("tracing"))
         self.lingering.began(running.request_id, running.index, running.invoked_ns)

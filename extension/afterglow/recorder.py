@@ -50,6 +50,7 @@ class Recorder:
         self.init_told = False
         self.running: dict[str, Running] = {}
         self.said_early: dict[str, dict[str, Any]] = {}
+        self.told: dict[str, None] = {}  # the latest ids: an INVOKE that is read late must not begin one again
         self.closing: Closing | None = None
         self.count = 0
         self.last_returned_ns: int | None = None
@@ -91,6 +92,10 @@ class Recorder:
         else:
             return False
         return True
+
+    def has_told(self, request_id: str) -> bool:
+        """Return whether the invocation is over and told: the hook's facts can overtake INVOKE by all of it."""
+        return request_id in self.told
 
     def anybody_runs(self) -> bool:
         """Return whether a handler has been entered and has not returned."""
@@ -158,6 +163,9 @@ class Recorder:
                 over = [running for running in over if self._is_over(running, clock.mono_ns, patient=patient)]
         for running in over:
             del self.running[running.request_id]
+            self.told[running.request_id] = None
+        while len(self.told) > MOST_INVOCATIONS:
+            del self.told[next(iter(self.told))]
         context = Context(
             hook_seen=self.hello is not None,
             init_error=self.init_fact["error"] if self.init_fact else None,
