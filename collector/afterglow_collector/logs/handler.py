@@ -1,0 +1,139 @@
+"""The log pipeline as a Lambda function: ``afterglow_collector.logs.handler.handler``.
+
+In: events of a CloudWatch Logs subscription, or of a Kinesis stream that one feeds. Out: EMF and findings on
+standard output, which the function's own log group turns into metrics, or to the sink in AFTERGLOW_LOGS_SINK.
+
+Kinesis: the answer names the first record that failed in ``batchItemFailures`` (ReportBatchItemFailures must be on).
+Lambda delivers again from the lowest number named, so what lies behind it is not touched now: nothing is counted
+twice. A subscription has no such answer: the function fails, and Lambda invokes it again.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from afterglow.emf import Emitter
+from afterglow.settings import Settings, from_env
+from afterglow_collector.logs.pipeline import Item, Pipeline
+from afterglow_collector.logs.subscription import Delivery, DeliveryError, kinesis_items, read_delivery
+from afterglow_collector.sinks.backoff import Backoff
+from afterglow_collector.sinks.contract import Sink, SinkBatch, SinkRefused, SinkRetry
+from afterglow_collector.sinks.spec import make_sinks
+
+TRIES = 3
+BACKOFF = Backoff(base_s=0.1, cap_s=1.0)  # billed time; Lambda's own retries have the patience
+OWN_VARIABLES = ("AFTERGLOW_LOGS_SINK", "AFTERGLOW_LOGS_REPORTS", "AFTERGLOW_LOGS_UNDECODABLE")
+
+
+class LogsFunction(NamedTuple):
+    """What one environment of the function keeps between invocations."""
+
+    pipeline: Pipeline
+    sinks: list[Sink]
+    skip_undecodable: bool
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "LogsFunction":
+        """Return it as the environment variables say; SpecError names a sink that is none."""
+        own = {name: environ.get(name, "").strip() for name in OWN_VARIABLES}
+        settings, complaints = from_env({name: value for name, value in environ.items() if name not in own})
+        for complaint in complaints:
+            _say(complaint=complaint)
+        groups = [group.strip() for group in own["AFTERGLOW_LOGS_REPORTS"].split(",") if group.strip()]
+        return cls(
+            Pipeline(settings.metrics, _emitter(settings), groups),
+            make_sinks(own["AFTERGLOW_LOGS_SINK"] or "stdout", environ),
+            own["AFTERGLOW_LOGS_UNDECODABLE"] == "skip",
+        )
+
+    def handle(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Take one event in, and return what Lambda wants to know."""
+        if "awslogs" in event:
+            self._add(event["awslogs"]["data"])
+            self._flush()
+            return {}
+        if "Records" in event:
+            return {"batchItemFailures": [{"itemIdentifier": number} for number in self._kinesis(event)]}
+        raise DeliveryError("neither awslogs nor Records: this event is of no CloudWatch Logs subscription")
+
+    def _kinesis(self, event: dict[str, Any]) -> list[str]:
+        """Return the sequence number from which Lambda shall deliver again, if there is one."""
+        items = kinesis_items(event)
+        failed: list[str] = []
+        for number, data in items:
+            try:
+                self._add(data)
+            except DeliveryError as error:
+                _say(undecodable=number, problem=str(error))
+                failed = [number]
+                break
+        try:
+            self._flush()
+        except SinkRetry as retry:
+            _say(sink=retry.reason)
+            return [items[0][0]]
+        return failed
+
+    def _add(self, data: str) -> None:
+        try:
+            delivery = read_delivery(data)
+        except DeliveryError as error:
+            if not self.skip_undecodable:
+                raise
+            _say(skipped=str(error))
+            delivery = Delivery("", "", [])
+        self.pipeline.add(delivery)
+
+    def _flush(self) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        items, dropped = self.pipeline.take_items(now_ms)
+        for sink in self.sinks:
+            wanted = [item for item in items if item.kind in sink.kinds]
+            if wanted:
+                _add_up(dropped, _send(sink, wanted, now_ms))
+        if dropped:
+            _say(dropped=dropped)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Handle one event; the first call reads the settings."""
+    if "function" not in _KEPT:
+        _KEPT["function"] = LogsFunction.from_env(os.environ)
+    return _KEPT["function"].handle(event)
+
+
+_KEPT: dict[str, LogsFunction] = {}
+
+
+def _send(sink: Sink, items: list[Item], now_ms: int) -> dict[str, int]:
+    """Send with a few tries; return what was refused, by reason, or raise the last SinkRetry."""
+    refused: dict[str, int] = {}
+    for failures in range(1, TRIES + 1):
+        try:
+            return _add_up(refused, sink.send(SinkBatch(items, now_ms)))
+        except SinkRefused as no:
+            return _add_up(refused, {no.reason: len(items)})
+        except SinkRetry as retry:
+            _add_up(refused, retry.refused)
+            items = items if retry.remaining is None else list(retry.remaining)  # type: ignore[arg-type]  # our own
+            if failures == TRIES:
+                raise
+            time.sleep(BACKOFF.wait_s(failures, 1.0, retry.after_s and min(retry.after_s, 1.0)))
+    raise AssertionError("TRIES is at least 1")
+
+
+def _add_up(into: dict[str, int], counts: Mapping[str, int]) -> dict[str, int]:
+    for reason, count in counts.items():
+        into[reason] = into.get(reason, 0) + count
+    return into
+
+
+def _emitter(settings: Settings) -> Emitter:
+    return Emitter(settings.namespace, settings.dimensions, settings.emf_values)
+
+
+def _say(**facts: object) -> None:
+    print(json.dumps({"afterglow_logs": facts}), file=sys.stderr, flush=True)
