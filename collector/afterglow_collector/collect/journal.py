@@ -1,0 +1,175 @@
+"""The journal: what has been taken in, on disk before anybody is told so.
+
+In: entries, from the event loop. Out: for each a call back on the loop, in order, once the entry is durable, with
+its log sequence number (lsn); or once it is known that it will not be.
+
+One thread writes. While it waits for the disk, entries gather; they are written together and synced once (group
+commit), so the disk's latency bounds the answer's time and hardly the throughput. lsns have no gaps.
+
+When a write or a sync fails, nobody can say what of it is on the disk (after a failed fsync the kernel may have
+dropped the pages: Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So the
+segment is left behind, and the next one begins with the first lsn that is not durable: a reader believes, for each
+lsn, the youngest segment.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import NamedTuple
+
+from afterglow_collector.collect import frames
+from afterglow_collector.collect.segments import list_segments, segment_path, sync_folder
+
+SEGMENT_BYTES = 64 << 20
+GROUP_BYTES = 16 << 20
+"""The most that is written before a sync: bounds how long the first of a group waits for the last."""
+
+Done = Callable[[int, OSError | None], None]
+"""Told (lsn, None) when the entry is durable, (0, why) when it is not."""
+
+
+class Pending(NamedTuple):
+    """An entry on its way to the disk."""
+
+    kind: int
+    payload: bytes
+    done: Done
+
+
+class Journal:
+    """Appends after ``last_lsn``. ``post`` runs a function on the event loop, from the journal's thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        last_lsn: int,
+        post: Callable[[Callable[[], None]], object],
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        self.folder = folder
+        self.durable_lsn = last_lsn
+        self.waiting_bytes = 0  # the loop's: appended and not yet answered
+        self.waiting_entries = 0
+        self.bytes_written = 0  # the thread's
+        self.groups = 0
+        self._post = post
+        self._segment_bytes = segment_bytes
+        self._queue: SimpleQueue[Pending | None] = SimpleQueue()
+        self._fd: int | None = None
+        self._size = 0
+        self._thread = Thread(target=self._run, name="journal", daemon=True)
+
+    def start(self) -> None:
+        """Start the writing thread. The first entry opens a segment of its own."""
+        self._thread.start()
+
+    def append(self, kind: int, payload: bytes, done: Done) -> None:
+        """Send an entry to the disk; ``done`` is called on the loop."""
+        self.waiting_bytes += len(payload)
+        self.waiting_entries += 1
+        self._queue.put(Pending(kind, payload, done))
+
+    def stop(self) -> None:
+        """Write what is on its way, and end the thread. Calls back that were posted still have to run."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def remove_before(self, lsn: int) -> None:
+        """Remove the segments in which every entry is older than ``lsn``; the last one stays."""
+        segments = list_segments(self.folder)
+        for segment, following in pairwise(segments):
+            if following.first <= lsn:
+                segment.path.unlink(missing_ok=True)
+
+    def _run(self) -> None:
+        going_on = True
+        while going_on:
+            group, going_on = self._next_group()
+            if group:
+                error = self._commit(group)
+                lsn = 0 if error else self.durable_lsn - len(group)
+                self._post(partial(self._tell, group, lsn, error))
+        self._leave_segment()
+
+    def _next_group(self) -> tuple[list[Pending], bool]:
+        """Wait for an entry; return it with all that came meanwhile, and whether there may be more."""
+        group: list[Pending] = []
+        size = 0
+        item = self._queue.get()
+        while item is not None:
+            group.append(item)
+            size += len(item.payload)
+            if size >= GROUP_BYTES or self._queue.empty():
+                return group, True
+            item = self._queue.get()
+        return group, False
+
+    def _tell(self, group: list[Pending], lsn: int, error: OSError | None) -> None:
+        for index, item in enumerate(group, 1):
+            self.waiting_bytes -= len(item.payload)
+            self.waiting_entries -= 1
+            item.done(0 if error else lsn + index, error)
+
+    def _commit(self, group: list[Pending]) -> OSError | None:
+        try:
+            fd = self._segment()
+            buffers: list[bytes] = []
+            for index, item in enumerate(group, 1):
+                buffers += frames.encode_header(item.kind, self.durable_lsn + index, item.payload), item.payload
+            size = write_all(fd, buffers)
+            os.fdatasync(fd)
+        except OSError as error:
+            self._leave_segment(cut=True)
+            return error
+        self._size += size
+        self.bytes_written += size
+        self.groups += 1
+        self.durable_lsn += len(group)
+        return None
+
+    def _segment(self) -> int:
+        """Return the descriptor to write to: of a new segment, named by its first lsn, when the last is full."""
+        if self._fd is not None and self._size >= self._segment_bytes:
+            self._leave_segment()
+        if self._fd is None:
+            path = segment_path(self.folder, self.durable_lsn + 1)
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._size = 0
+            sync_folder(self.folder)
+        return self._fd
+
+    def _leave_segment(self, *, cut: bool = False) -> None:
+        """Close the segment. ``cut``: give back the space of what was not committed, as far as the disk lets us."""
+        fd, self._fd = self._fd, None
+        if fd is None:
+            return
+        try:
+            if cut:
+                os.ftruncate(fd, self._size)
+                os.fdatasync(fd)
+        except OSError:
+            pass  # A reader goes by the next segment's first lsn, not by where this one ends
+        finally:
+            os.close(fd)
+
+
+_MOST_BUFFERS = 1024  # IOV_MAX on Linux
+
+
+def write_all(fd: int, buffers: list[bytes]) -> int:
+    """Write all buffers, in as few calls as the kernel allows; return their bytes. OSError when the disk is full."""
+    written = 0
+    for at in range(0, len(buffers), _MOST_BUFFERS):
+        some = buffers[at : at + _MOST_BUFFERS]
+        wanted = sum(map(len, some))
+        done = os.writev(fd, some)
+        if done < wanted:  # a full disk takes a part, and says so at the next call
+            rest = memoryview(b"".join(some))[done:]
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+        written += wanted
+    return written

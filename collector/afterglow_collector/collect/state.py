@@ -1,0 +1,128 @@
+"""What the collector knows: a pure function of the journal's entries, in their order.
+
+In: entries. Out: verdicts, and what is ready to be published. Nothing here looks at a clock or a file, so a
+replay after a crash leads to the same state and makes the same output again.
+"""
+
+from typing import Any, NamedTuple
+
+from afterglow.records import Finding
+from afterglow.window import MINUTE_MS
+from afterglow_collector.collect.batch_ids import BatchIds, Verdict
+from afterglow_collector.collect.entries import FOREVER, Close
+from afterglow_collector.collect.findings import Findings
+from afterglow_collector.collect.windows import Closed, Windows
+from afterglow_collector.collect.wire import STRUCTS, Batch
+
+STATE_VERSION = 1
+SITES_KEPT_MS = 14 * 86_400_000
+
+_FINDING = STRUCTS[Finding]
+
+
+class StateError(ValueError):
+    """A checkpoint that this version, or these settings, cannot go on from: says why."""
+
+
+class Rules(NamedTuple):
+    """The settings that the state depends on."""
+
+    metrics: frozenset[str]
+    grace_ms: int
+    ids_kept_ms: int
+    max_environments: int
+
+
+class Publication(NamedTuple):
+    """What came of a Close."""
+
+    lsn: int
+    now_ms: int
+    closed: Closed
+    findings: list[tuple[int, str]]
+
+
+class State:
+    """``lsn`` is that of the last entry that is in it."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.lsn = 0
+        self.closed_before = 0
+        self.records = 0
+        self.batches = 0
+        self.ids = BatchIds(rules.ids_kept_ms, rules.max_environments)
+        self.windows = Windows(rules.metrics)
+        self.findings = Findings()
+
+    def over_before(self, now_ms: int) -> int:
+        """Return the first minute that is not over yet: its end plus the grace lies ahead."""
+        return (now_ms - self.rules.grace_ms) // MINUTE_MS
+
+    def something_to_close(self, before: int) -> bool:
+        """Say whether closing the minutes before this one would publish anything."""
+        oldest = self.windows.oldest()
+        return (oldest is not None and oldest < before) or self.findings.changed()
+
+    def apply_batch(self, lsn: int, seq: int, received_ms: int, batch: Batch) -> Verdict:
+        """Take a batch in, unless it is in already."""
+        self.lsn = lsn
+        verdict = self.ids.look(batch.environment.env_id, seq)
+        if verdict is not Verdict.NEW:
+            return verdict
+        self.ids.add(batch.environment.env_id, seq, received_ms)
+        self.batches += 1
+        self.records += len(batch.records)
+        self.windows.add(batch, self.over_before(received_ms))
+        for record in batch.records:
+            if type(record) is _FINDING:
+                self.findings.add(batch.environment.function, record, received_ms)
+        return verdict
+
+    def apply_close(self, lsn: int, close: Close) -> Publication:
+        """Close minutes, and forget whoever has been silent for long enough."""
+        self.lsn = lsn
+        if close.before != FOREVER:
+            self.closed_before = close.before
+        closed = self.windows.take_before(close.before)
+        told = self.findings.take_changed()
+        self.ids.forget_silent(close.now_ms)
+        self.findings.forget_silent(close.now_ms - SITES_KEPT_MS)
+        return Publication(lsn, close.now_ms, closed, told)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return all of it as plain values, fit for MessagePack. Large arrays are shared, and never change."""
+        return {
+            "v": STATE_VERSION,
+            "closed_before": self.closed_before,
+            "records": self.records,
+            "batches": self.batches,
+            "ids": self.ids.to_plain(),
+            "windows": self.windows.to_plain(),
+            "findings": self.findings.to_plain(),
+        }
+
+    @classmethod
+    def from_plain(cls, rules: Rules, lsn: int, plain: dict[str, Any]) -> "State":
+        """Return the state of a checkpoint, or a new one if it is empty; StateError if it does not fit."""
+        state = cls(rules)
+        if not plain:
+            return state
+        if plain.get("v") != STATE_VERSION:
+            raise StateError(f"the checkpoint has version {plain.get('v')!r}; this is version {STATE_VERSION}")
+        try:
+            state._restore(lsn, plain)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StateError(f"the checkpoint is not one of this version: {error!r}") from error
+        return state
+
+    def _restore(self, lsn: int, plain: dict[str, Any]) -> None:
+        self.lsn = lsn
+        self.closed_before, self.records, self.batches = plain["closed_before"], plain["records"], plain["batches"]
+        self.ids.restore(plain["ids"])
+        self.findings.restore(plain["findings"])
+        self.windows = Windows.from_plain(plain["windows"])
+        if self.windows.metrics != self.rules.metrics:
+            raise StateError(
+                "the set of metrics was changed while windows were open; stop the collector in order first"
+            )

@@ -1,0 +1,128 @@
+"""Adds Invocations up by window: the collector's fast path, equal to ``afterglow.aggregate`` to the last digit.
+
+In: Invocations of one window, as they come. Out: per window counts, sums, minima, maxima and SEH1 bins.
+
+Rows wait until some thousands are together; then numpy takes each metric as one column. A window is known by
+its slot, a small whole number that is used again once the window has been taken.
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from afterglow.distribution import MAX_VALUE
+from afterglow_collector.collect.binning import BINS, MAX_MILLI, Floats, Ints, bins_of
+from afterglow_collector.collect.calls import FORMULAS, MEMORY_MB, TOTALS
+from afterglow_collector.collect.figures import HALF_BITS, LOW_HALF, no_figures
+from afterglow_collector.collect.histogram import Histogram
+from afterglow_collector.collect.taken import Taken
+
+ROWS_AT_ONCE = 4096
+"""A compromise: numpy's fixed costs are spread over these, and they stop the event loop for a few milliseconds."""
+
+
+class Waiting(NamedTuple):
+    """Rows of one window that wait, and what is known of all of them."""
+
+    slot: int
+    rows: int
+    cold: int
+    errors: int
+    hooked: int  # rows whose ending somebody saw
+    memory_mb: int  # 0: not known
+
+
+class Tally:
+    """Figures by slot. ``refused_values`` counts what no metric can hold, and only ever grows."""
+
+    def __init__(self, metrics: frozenset[str], refused_values: int = 0) -> None:
+        self.names = tuple(name for name in FORMULAS if name in metrics)
+        self.totals = tuple(name in metrics for name in TOTALS)
+        self.refused_values = refused_values
+        self._fields = tuple(dict.fromkeys(field for name in self.names for field in FORMULAS[name].fields))
+        self._row = attrgetter("at_ms", *self._fields)  # at_ms makes it a tuple, however few the fields are
+        self._rows: list[tuple[Any, ...]] = []
+        self._waiting: list[Waiting] = []
+        self._histogram = Histogram()
+        self._figures = no_figures(len(self.names))
+
+    def add(self, slot: int, memory_mb: int | None, calls: Sequence[Any]) -> None:
+        """Take Invocations of one window and one environment in; there is at least one."""
+        not_ok = [call.status for call in calls if call.status != "ok"]
+        unknown = not_ok.count("unknown") if not_ok else 0
+        cold = sum([call.cold for call in calls])
+        count = len(calls)
+        self._waiting.append(Waiting(slot, count, cold, len(not_ok) - unknown, count - unknown, memory_mb or 0))
+        self._rows.extend(map(self._row, calls))
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self.settle()
+
+    def settle(self) -> None:
+        """Add up the rows that wait."""
+        if not self._waiting:
+            return
+        batches = np.array(self._waiting, np.int64)
+        width = 1 + len(self._fields)
+        flat = np.fromiter(chain.from_iterable(self._rows), np.float64, width * len(self._rows))
+        self._rows.clear()
+        self._waiting.clear()
+        self._figures = self._figures.with_room_for(int(batches[:, 0].max()) + 1)
+        np.add.at(self._figures.totals, batches[:, 0], batches[:, 1:5])
+        if self.names:
+            self._settle_columns(batches, flat.reshape(-1, width))
+
+    def take(self, slots: Sequence[int]) -> Taken:
+        """Return the figures of these slots, and forget them."""
+        self.settle()
+        self._figures = self._figures.with_room_for(max(slots, default=-1) + 1)
+        chosen = np.zeros(len(self._figures.totals), np.bool_)
+        chosen[list(slots)] = True
+        run = self._histogram.take(chosen, BINS * max(len(self.names), 1))
+        return Taken(self.names, self.totals, list(slots), self._figures.take(slots), run)
+
+    def copy(self, slots: Sequence[int]) -> Taken:
+        """Return the figures of all slots, these being all that there are, and keep them."""
+        self.settle()
+        self._figures = self._figures.with_room_for(max(slots, default=-1) + 1)
+        return Taken(self.names, self.totals, list(slots), self._figures.of(slots), self._histogram.whole())
+
+    def restore(self, taken: Taken) -> None:
+        """Begin with these figures, which a tally of the same metrics has copied."""
+        self._figures = self._figures.with_room_for(max(taken.slots, default=-1) + 1)
+        self._figures.put(taken.slots, taken.figures)
+        self._histogram = Histogram(taken.run)
+
+    def _settle_columns(self, batches: Ints, table: Floats) -> None:
+        slots = np.repeat(batches[:, 0], batches[:, 1])
+        starts = np.concatenate(([0], np.cumsum(batches[:-1, 1])))
+        columns = {field: np.ascontiguousarray(table[:, index]) for index, field in enumerate(self._fields, 1)}
+        memory_mb = np.where(batches[:, 5] == 0, np.nan, batches[:, 5])
+        columns[MEMORY_MB] = np.repeat(memory_mb, batches[:, 1])
+        keys: list[Ints] = []
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+            for metric, name in enumerate(self.names):
+                values = FORMULAS[name].values(columns)
+                milli, fit = self._in_milli(values)
+                self._settle_metric(metric, milli, fit, starts, batches[:, 0])
+                first_key = (slots * len(self.names) + metric) * BINS
+                keys.append((first_key + bins_of(milli))[fit])
+        self._histogram.add(np.concatenate(keys))
+
+    def _in_milli(self, values: Floats) -> tuple[Ints, Any]:
+        """Return whole thousandths, 0 in place of what does not fit, and which of them fit."""
+        fit = (values >= 0) & (values <= MAX_VALUE)
+        self.refused_values += int(np.count_nonzero(~(fit | np.isnan(values))))
+        return np.rint(np.where(fit, values, 0) * 1000).astype(np.int64), fit
+
+    def _settle_metric(self, metric: int, milli: Ints, fit: Any, starts: Ints, slots: Ints) -> None:
+        """Add one column to sums, minima and maxima, a batch at a time."""
+        figures = self._figures
+        np.add.at(figures.low[:, metric], slots, np.add.reduceat(milli & LOW_HALF, starts))
+        if milli.max() > LOW_HALF:
+            np.add.at(figures.high[:, metric], slots, np.add.reduceat(milli >> HALF_BITS, starts))
+        np.maximum.at(figures.maxima[:, metric], slots, np.maximum.reduceat(milli, starts))
+        least = np.minimum.reduceat(np.where(fit, milli, MAX_MILLI), starts)
+        np.minimum.at(figures.minima[:, metric], slots, least)

@@ -1,0 +1,162 @@
+"""The open windows: all that has been taken in and not been closed, by minute and series.
+
+In: batches. Out: ``Closed``, the windows of minutes that are over, from which lines are written group by group.
+
+Invocations go through the tally, in columns; all other kinds, some for each hundred Invocations, go through the
+plain ``Aggregate``. The two never share a metric's values by accident: they are merged, exactly, at the end.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from afterglow.aggregate import REFUSED_VALUE, Aggregate
+from afterglow.measures import MEASURES
+from afterglow.records import Environment, Invocation
+from afterglow.window import MINUTE_MS, Series, Window, series_of
+from afterglow_collector.aggregate_state import from_state, to_state
+from afterglow_collector.collect.taken import Taken, from_plain, to_plain
+from afterglow_collector.collect.tally import Tally
+from afterglow_collector.collect.wire import STRUCTS, Batch, as_record
+
+WINDOWS_AT_ONCE = 256
+"""How many windows are turned into lines in one go: bounds both the memory and the size of an outbox group."""
+
+_UNBOUNDED = 1 << 62  # the service refuses batches before the aggregate would have to drop what is acknowledged
+_CALL = STRUCTS[Invocation]
+
+GroupKey = Callable[[Series], tuple[str, ...]]
+
+
+class Closed(NamedTuple):
+    """Windows that are over. ``keys`` go with the rows of ``taken``; ``others`` are windows of the other kinds."""
+
+    taken: Taken
+    keys: list[tuple[int, Series]]
+    others: list[Window]
+
+    def groups(self, group_key: GroupKey) -> Iterator[list[Window]]:
+        """Return all windows, some hundred at a time; those that share minute and group key stay together."""
+        rows = {key: row for row, key in enumerate(self.keys)}
+        others = {(window.minute, window.series): window for window in self.others}
+        every = sorted({*rows, *others}, key=lambda key: (key[0], group_key(key[1]), str(key[1])))
+        group: list[Window] = []
+        last: tuple[int, tuple[str, ...]] | None = None
+        for minute, series in every:
+            shared = minute, group_key(series)
+            if len(group) >= WINDOWS_AT_ONCE and shared != last:
+                yield group
+                group = []
+            last = shared
+            group.append(self._window(minute, series, rows, others))
+        if group:
+            yield group
+
+    def _window(
+        self, minute: int, series: Series, rows: dict[tuple[int, Series], int], others: dict[Any, Window]
+    ) -> Window:
+        row, other = rows.get((minute, series)), others.get((minute, series))
+        window = Window(minute, series) if row is None else self.taken.window(row, minute, series)
+        if other is not None:
+            window.absorb(other)
+        return window
+
+
+class Windows:
+    """Opens a window for whatever comes. ``late`` counts records of minutes that were over when they came."""
+
+    def __init__(self, metrics: frozenset[str]) -> None:
+        self.metrics = metrics
+        self.late = 0
+        self._tally = Tally(metrics)
+        self._others = Aggregate(metrics, _UNBOUNDED, _UNBOUNDED)
+        self._other_minutes: set[int] = set()
+        self._slots: dict[int, dict[Series, int]] = {}
+        self._free: list[int] = []
+        self._used = 0
+
+    def __len__(self) -> int:
+        """Return how many windows of Invocations are open."""
+        return self._used - len(self._free)
+
+    def refused_values(self) -> int:
+        """Return how many values no metric could hold, since the beginning."""
+        return self._tally.refused_values + self._others.dropped.get(REFUSED_VALUE, 0)
+
+    def add(self, batch: Batch, over_before: int) -> None:
+        """Take a batch in; its records of minutes before ``over_before`` are late."""
+        calls = [record for record in batch.records if type(record) is _CALL]
+        if calls:
+            self._add_calls(batch, calls, over_before)
+        if len(calls) < len(batch.records):
+            for record in batch.records:
+                if type(record) is not _CALL:
+                    self._add_other(batch.environment, as_record(record), over_before)
+
+    def take_before(self, minute: int) -> Closed:
+        """Return the windows of the minutes before this one, and forget them."""
+        minutes = sorted(one for one in self._slots if one < minute)
+        by_key = {(one, series): slot for one in minutes for series, slot in self._slots.pop(one).items()}
+        slots = list(by_key.values())
+        self._free += slots
+        self._other_minutes = {one for one in self._other_minutes if one >= minute}
+        return Closed(self._tally.take(slots), list(by_key), self._others.take_before(minute))
+
+    def oldest(self) -> int | None:
+        """Return the oldest minute that has a window."""
+        return min([*self._slots, *self._other_minutes], default=None)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return all of it as plain values, fit for MessagePack."""
+        keys = [(minute, tuple(series)) for minute, slots in self._slots.items() for series in slots]
+        slots = [slot for of_minute in self._slots.values() for slot in of_minute.values()]
+        return {
+            "metrics": sorted(self.metrics),
+            "late": self.late,
+            "refused_values": self.refused_values(),
+            "keys": keys,
+            "calls": to_plain(self._tally.copy(slots)),
+            "others": to_state(self._others.windows()),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> "Windows":
+        """Return what ``to_plain`` told; KeyError, TypeError or ValueError if this is something else."""
+        windows = cls(frozenset(plain["metrics"]))
+        windows.late = plain["late"]
+        taken = from_plain(plain["calls"], windows._tally.totals)
+        windows._tally.restore(taken)
+        windows._tally.refused_values = plain["refused_values"]
+        others = from_state(plain["others"])
+        windows._others.absorb(others)
+        windows._other_minutes = {window.minute for window in others}
+        for (minute, series), slot in zip(plain["keys"], taken.slots, strict=True):
+            windows._slots.setdefault(minute, {})[Series(*series)] = slot
+        windows._used = max(taken.slots, default=-1) + 1
+        windows._free = sorted(set(range(windows._used)) - set(taken.slots))
+        return windows
+
+    def _add_calls(self, batch: Batch, calls: list[Any], over_before: int) -> None:
+        first, last = int(batch.first_ms // MINUTE_MS), int(batch.last_ms // MINUTE_MS)
+        minutes = [first] if first == last else sorted({call.at_ms // MINUTE_MS for call in calls})
+        for minute in minutes:
+            mine = calls if first == last else [call for call in calls if call.at_ms // MINUTE_MS == minute]
+            self._tally.add(self._slot(minute, batch.environment), batch.environment.memory_mb, mine)
+            if minute < over_before:
+                self.late += len(mine)
+
+    def _add_other(self, environment: Environment, record: Any, over_before: int) -> None:
+        self._others.add(environment, record)
+        minute = int(record.at_ms // MINUTE_MS)
+        self.late += minute < over_before
+        if type(record) in MEASURES:
+            self._other_minutes.add(minute)
+
+    def _slot(self, minute: int, environment: Environment) -> int:
+        of_minute = self._slots.setdefault(minute, {})
+        series = series_of(environment)
+        slot = of_minute.get(series)
+        if slot is None:
+            slot = self._free.pop() if self._free else self._used
+            self._used = max(self._used, slot + 1)
+            of_minute[series] = slot
+        return slot

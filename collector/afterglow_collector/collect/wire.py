@@ -1,0 +1,218 @@
+"""Reads a batch: NDJSON, an Environment first, the records that it applies to after it.
+
+In: the plain bytes of a body. Out: a Batch, with what each bad line is refused for, or a BatchError.
+
+The types are made from ``afterglow.records``, so the two cannot drift apart; msgspec checks them while it
+parses, 0.7 µs for an Invocation of 700 bytes. The lines of a good batch are decoded in one call; only when
+that call objects are they looked at one by one, and the words then are those of ``records.decode``. One field is
+skipped over rather than read: ``sources``, a third of the bytes, which no figure depends on.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_type_hints
+
+import msgspec
+
+from afterglow.records import KINDS, SCHEMA_VERSION, Environment, Record, RecordError
+from afterglow.records import decode as strict_decode
+
+MAX_WHOLE = 1 << 53
+"""Whole numbers are exact up to here in every reader of JSON; nothing that we count comes near."""
+
+MAX_TEXT = 1024  # characters; the longest ARN, path or X-Ray header that Lambda knows is shorter
+MAX_KEYS = 256  # members of one object or array
+
+TOO_OLD, FROM_THE_FUTURE, TOO_LONG, INVALID = "too old", "from the future", "too long", "invalid"
+"""How the reason of a refusal begins; any other words mean the last."""
+
+_WHOLE = Annotated[int, msgspec.Meta(ge=-MAX_WHOLE, le=MAX_WHOLE)]
+_TEXT = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+
+
+class Refusal(NamedTuple):
+    """Why one line was not taken. Lines count from 1; ``field`` is None when the line as such is wrong."""
+
+    line: int
+    field: str | None
+    reason: str
+
+
+class Limits(NamedTuple):
+    """What a line may be: its length, and its ``at_ms``, both ends included."""
+
+    line_bytes: int
+    from_ms: int
+    until_ms: int
+
+
+class Batch(NamedTuple):
+    """What one body holds. ``records`` have the fields of their namesakes in ``afterglow.records``.
+
+    ``first_ms`` and ``last_ms`` are the least and the greatest ``at_ms`` among them, 0 if there are none.
+    """
+
+    environment: Environment
+    records: list[Any]
+    refusals: list[Refusal]
+    first_ms: float
+    last_ms: float
+
+
+class BatchError(ValueError):
+    """The batch as a whole cannot be taken: says why. ``line`` 1 is the Environment."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def _limited(wanted: Any) -> Any:
+    """Return the wire type with our limits: numbers that are exact, texts and lists that end."""
+    if wanted in (int, str):
+        return _WHOLE if wanted is int else _TEXT
+    options = get_args(wanted)
+    origin = getattr(wanted, "__origin__", None)
+    if origin is list:
+        return Annotated[list[_limited(options[0])], msgspec.Meta(max_length=MAX_KEYS)]  # type: ignore[misc]  # made at run time
+    if origin is dict:
+        return Annotated[dict[_TEXT, _limited(options[1])], msgspec.Meta(max_length=MAX_KEYS)]  # type: ignore[misc]
+    return _any_of(_limited(option) for option in options) if options else wanted
+
+
+def _any_of(options: Iterable[Any]) -> Any:
+    return Union[tuple(options)]  # noqa: UP007 - made at run time
+
+
+def _struct(kind: str, cls: type[Record]) -> Any:
+    hints = {name: _limited(wanted) for name, wanted in get_type_hints(cls).items()}
+    if "sources" in hints:
+        hints["sources"] = msgspec.Raw
+    fields = [("v", Literal[SCHEMA_VERSION]), *hints.items()]
+    return msgspec.defstruct(
+        cls.__name__, fields, tag=kind, tag_field="afterglow", forbid_unknown_fields=True, gc=False
+    )
+
+
+STRUCTS = {cls: _struct(kind, cls) for kind, cls in KINDS.items()}
+CLASSES = {struct: cls for cls, struct in STRUCTS.items()}
+
+_ENVIRONMENT = STRUCTS[Environment]
+_environment_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_ENVIRONMENT)
+_record_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_any_of(STRUCTS.values()))
+_OBJECTIONS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def as_record(struct: Any) -> Any:
+    """Return the record of ``afterglow.records`` that a decoded line stands for."""
+    _, *values = msgspec.structs.astuple(struct)
+    return CLASSES[type(struct)](*values)
+
+
+def decode_batch(body: bytes, limits: Limits) -> Batch:
+    """Return what the body holds; BatchError when its first line is no Environment, or a later one another's."""
+    end = body.find(b"\n")
+    first = body if end < 0 else body[:end]
+    environment = _decode_environment(first, limits.line_bytes)
+    rest = b"" if end < 0 else body[end + 1 :]
+    return _decode_at_once(environment, rest, limits) or _decode_each(environment, rest, limits)
+
+
+def _decode_at_once(environment: Environment, rest: bytes, limits: Limits) -> Batch | None:
+    """Return the batch if all of it is good; None if it has to be looked at line by line."""
+    if not _lines_fit(rest, limits.line_bytes):
+        return None
+    try:
+        records = _record_decoder.decode_lines(rest)
+        times = [record.at_ms for record in records]
+    except (*_OBJECTIONS, AttributeError):  # an Environment has no at_ms
+        return None
+    first_ms, last_ms = (min(times), max(times)) if times else (0, 0)
+    if times and not limits.from_ms <= first_ms <= last_ms <= limits.until_ms:
+        return None
+    return Batch(environment, records, [], first_ms, last_ms)
+
+
+def _decode_environment(line: bytes, max_line_bytes: int) -> Environment:
+    if len(line) > max_line_bytes:
+        raise BatchError(_too_long(1, line, max_line_bytes))
+    try:
+        environment: Environment = as_record(_environment_decoder.decode(line))
+    except _OBJECTIONS as error:
+        refusal = _refusal(1, line, error)
+        reason = f"the first line must be the batch's Environment: {refusal.reason}"
+        raise BatchError(refusal._replace(reason=reason)) from None
+    if not environment.env_id:
+        raise BatchError(Refusal(1, "env_id", 'environment: field "env_id" is empty'))
+    return environment
+
+
+def _lines_fit(body: bytes, max_line_bytes: int) -> bool:
+    """Say whether each line keeps to the limit, with one search per ``max_line_bytes`` rather than per line."""
+    at = 0
+    while len(body) - at > max_line_bytes:
+        at = body.rfind(b"\n", at, at + max_line_bytes + 1) + 1
+        if at == 0:
+            return False
+    return True
+
+
+def _decode_each(environment: Environment, rest: bytes, limits: Limits) -> Batch:
+    records: list[Any] = []
+    refusals: list[Refusal] = []
+    for number, line in enumerate(rest.split(b"\n"), 2):
+        if line.strip():
+            found = _decode_line(number, line, environment, limits)
+            if isinstance(found, Refusal):
+                refusals.append(found)
+            elif found is not None:
+                records.append(found)
+    times = [record.at_ms for record in records]
+    return Batch(environment, records, refusals, min(times, default=0), max(times, default=0))
+
+
+def _decode_line(number: int, line: bytes, environment: Environment, limits: Limits) -> Any:
+    """Return a record, a Refusal, or None for a line that says nothing new: the Environment once more."""
+    if len(line) > limits.line_bytes:
+        return _too_long(number, line, limits.line_bytes)
+    try:
+        record = _record_decoder.decode(line)
+    except _OBJECTIONS as error:
+        return _refusal(number, line, error)
+    if type(record) is _ENVIRONMENT:
+        if as_record(record) != environment:  # whose the lines after it are would be a guess
+            reason = "the batch holds a second Environment; send one batch for each"
+            raise BatchError(Refusal(number, "env_id", reason))
+        return None
+    return _out_of_time(number, record, limits) or record
+
+
+def _out_of_time(number: int, record: Any, limits: Limits) -> Refusal | None:
+    at_ms = record.at_ms
+    if at_ms < limits.from_ms:
+        return Refusal(number, "at_ms", f"{TOO_OLD}: {at_ms} is before {limits.from_ms}, the first that is taken")
+    if at_ms > limits.until_ms:
+        return Refusal(
+            number, "at_ms", f"{FROM_THE_FUTURE}: {at_ms} is after {limits.until_ms}, the last that is taken"
+        )
+    return None
+
+
+def _too_long(number: int, line: bytes, max_line_bytes: int) -> Refusal:
+    return Refusal(number, None, f"{TOO_LONG}: the line has {len(line)} bytes, the limit is {max_line_bytes}")
+
+
+_FIELD = re.compile(r'field ["`](\w{1,64})["`]|at `\$\.(\w{1,64})')
+
+
+def _refusal(number: int, line: bytes, objection: Exception) -> Refusal:
+    """Word the objection as ``records.decode`` would, which knows kinds and fields; else as msgspec did."""
+    reason = "nested too deeply" if isinstance(objection, RecursionError) else str(objection)
+    try:
+        strict_decode(line)
+    except RecordError as error:
+        reason = str(error)
+    except (UnicodeDecodeError, RecursionError):
+        pass
+    field = _FIELD.search(reason)
+    return Refusal(number, next(filter(None, field.groups())) if field else None, reason[:300])
