@@ -32,6 +32,9 @@ IDLE_MOST_MS = 1000.0
 WATCHING_MOST_MS = 50.0  # while lingering work is open
 SHUTDOWN_DRAIN_MS = 20  # facts that a dying runtime has sent are in the socket already
 SHUTDOWN_REPORT_MS = 150  # how long SHUTDOWN waits for a report that the platform still owes
+SHUTDOWN_MOST_MS = 2000.0  # Lambda's budget where it names no deadline
+SHUTDOWN_SPARE_MS = 300.0
+SHUTDOWN_STEP_MS = 20.0
 STACKS_BEFORE_MS = 100.0  # before the deadline; in a short timeout, a tenth of it
 
 
@@ -97,6 +100,7 @@ class Agent:
             self._ask_for_stacks()
         if not ready:
             self._on_tick()
+        self.teller.ship(may_start=self.state == State.RUNNING)
         if self.settings.flush == "interval" and woke_ns >= self.flush_due_ns:
             self._flush_interval(woke_ns)
 
@@ -114,7 +118,7 @@ class Agent:
         descriptors = [self.api.sock.fileno(), *self.inbox.descriptors(), *self.listener.descriptors()]
         if self.subscription is not None and self.subscription.sock is not None:
             descriptors.append(self.subscription.sock.fileno())
-        return self.poller.wait(descriptors, timeout_ms)
+        return self.poller.wait(descriptors, timeout_ms, self.teller.poll_for())
 
     def _receive_event(self) -> dict[str, Any] | None:
         self.api.read_once()
@@ -149,6 +153,7 @@ class Agent:
             self._on_invoke(event, woke_ns)
         elif kind == Event.SHUTDOWN:
             self._on_shutdown(str(event.get("shutdownReason")), woke_ns)
+            self._ship_the_rest(event.get("deadlineMs"))
         else:
             self.teller.lose("event", f"unknown: {str(kind)[:40]}")
 
@@ -213,6 +218,16 @@ class Agent:
         self.teller.flush(final=True)
         self.state = lifecycle.advance(self.state, Event.SHUTDOWN)
 
+    def _ship_the_rest(self, deadline_ms: object) -> None:
+        """Use what is left of SHUTDOWN's time, if there is a collector that has not got everything."""
+        now_ms = time.time() * 1000
+        given_ms = deadline_ms - now_ms if isinstance(deadline_ms, int) else SHUTDOWN_MOST_MS
+        until_ns = time.monotonic_ns() + int((min(given_ms, SHUTDOWN_MOST_MS) - SHUTDOWN_SPARE_MS) * 1e6)
+        while self.teller.ships() and time.monotonic_ns() < until_ns:
+            self.teller.ship(may_start=True)
+            self.poller.wait([], SHUTDOWN_STEP_MS, self.teller.poll_for())
+        self.teller.end_shipping()
+
     def _drain(self) -> None:
         """Take in what is on its way: facts of a runtime that has just died, and the platform's last report."""
         if self.inbox.peers:
@@ -252,7 +267,7 @@ class Agent:
                 status="init-error" if fact and fact["error"] else init_ending(closing),
                 source="hook" if fact and fact["error"] else "observed",
                 detail=(fact["error"] if fact else None) or (closing.fatal or closing.reason if closing else None),
-                stacks=[list(stack) for stack in closing.stacks] if closing else [],
+                stacks=init_stacks(fact, closing),
                 memory_mb=self.recorder.memory_mb,
                 peak_rss_bytes=self.sampler.peak_rss_bytes,
                 memory_curve=[],
@@ -308,6 +323,8 @@ class Agent:
         if running is None:
             return
         running.seen = self._seen_at_return(pid)
+        site = self._choose(fact.get("origin", []))
+        running.error_origin = stacks.spelled(site) if site is not None else None
         if not self.recorder.anybody_runs():
             self.state = lifecycle.advance(self.state, Event.RETURNED)
             self.wait_ms = AFTER_RETURN_MS
@@ -467,6 +484,13 @@ def init_ending(closing: Closing | None) -> str:
     if closing is not None and closing.oom_kills:
         return "out-of-memory"
     return {"timeout": "timeout"}.get(closing.reason if closing else "", "init-error")
+
+
+def init_stacks(fact: dict[str, Any] | None, closing: Closing | None) -> list[list[str]]:
+    """Return where an Init failed: what its import raised came through, else what its threads were at."""
+    if fact is not None and fact.get("origin"):
+        return [[f"{file}:{line} in {function}" for file, line, function in fact["origin"]]]
+    return [list(stack) for stack in closing.stacks] if closing is not None else []
 
 
 def sampled_trace(tracing: object) -> str | None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from afterglow.aggregate import Aggregate
 from afterglow.emf import Emitter, encode
-from afterglow.records import Ending, Environment, Finding, Loss, Record, kind_of
+from afterglow.records import Ending, Environment, Finding, Loss, Record, Sample, kind_of
 from afterglow.records import encode as encode_record
 from afterglow.settings import Settings
 
@@ -83,6 +83,35 @@ class Embedded:
     def _drop(self, reason: str, count: int) -> None:
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+
+class RecordLines:
+    """Prints each record as a line, for a log subscription to pick up; samples stay here."""
+
+    def __init__(self, environment: Environment, write: Callable[[str], int]) -> None:
+        self.write = write
+        self.lines = [encode_record(environment)]
+        self.dropped: dict[str, int] = {}
+
+    def accept(self, record: Record) -> None:
+        """Keep the record until the next flush."""
+        if not isinstance(record, Sample):
+            self.lines.append(encode_record(record))
+
+    def flush(self, now_ms: int, *, final: bool) -> None:  # noqa: ARG002 - every flush writes everything
+        """Print what there is."""
+        lines, self.lines = self.lines, []
+        for line in lines:
+            try:
+                self.write(line + "\n")
+            except OSError as error:
+                reason = f"stdout: {error.strerror}"
+                self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
+    def take_dropped(self) -> dict[str, int]:
+        """Return what stdout did not take."""
+        dropped, self.dropped = self.dropped, {}
+        return dropped
 
 
 class RecordsFile:

@@ -6,11 +6,13 @@ The one place that sleeps. What neither the timeout, nor our CPU, nor waiting fo
 
 import select
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from afterglow import proc
 from afterglow.freeze import FrozenTime, window_at_work, window_of
+
+NOTHING: Mapping[int, int] = {}
 
 
 class Checkpoint(NamedTuple):
@@ -33,11 +35,16 @@ class Poller:
         self.frozen = FrozenTime()
         self.last = Checkpoint(since_ns, cpu_ns, 0)
 
-    def wait(self, descriptors: Iterable[int], timeout_ms: float) -> set[int]:
-        """Wait for input until ``timeout_ms`` have passed; return the descriptors that have some."""
+    def wait(self, descriptors: Iterable[int], timeout_ms: float, masks: Mapping[int, int] = NOTHING) -> set[int]:
+        """Wait for input until ``timeout_ms`` have passed; return the descriptors that have some.
+
+        ``masks`` are further descriptors with the events that they wait for.
+        """
         poller = select.poll()
         for descriptor in descriptors:
             poller.register(descriptor, select.POLLIN)
+        for descriptor, mask in masks.items():
+            poller.register(descriptor, mask)
         slept = self.look_back()
         ready = {descriptor for descriptor, _ in poller.poll(timeout_ms)}
         woke = self.last = checkpoint()

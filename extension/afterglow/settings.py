@@ -7,6 +7,7 @@ A bad value never stops anything: it gets its default and a line that says what 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from afterglow.exchange import parse_address
 from afterglow.metrics import CATALOGUE, DEFAULT_METRICS
 
 DIMENSIONS = ("FunctionName", "FunctionVersion", "InitType", "MemorySize", "Architecture")
@@ -25,6 +26,8 @@ class Settings(NamedTuple):
     findings: bool = True
     sample_ms: int = 10
     sample_max_ms: int = 250
+    collector: str = "embedded"
+    collector_token: str = ""
     records_file: str = ""
 
 
@@ -64,6 +67,12 @@ def _namespace(text: str) -> str:
     """CloudWatch's own rule: 1-255 characters of A-Z a-z 0-9 . - _ / # : and not AWS/."""
     if not 0 < len(text) <= 255 or text.startswith("AWS/") or set(text) - _NAMESPACE_CHARACTERS:
         raise ValueError
+    return text
+
+
+def _collector(text: str) -> str:
+    if text not in ("embedded", "records"):
+        parse_address(text)
     return text
 
 
@@ -138,6 +147,13 @@ TABLE: dict[str, Setting] = {
         "a whole number of milliseconds, 1 to 60000",
         "longest sampling interval, reached while nothing changes",
     ),
+    "collector": Setting(
+        "AFTERGLOW_COLLECTOR",
+        _collector,
+        "embedded, records, http://HOST[:PORT][/PATH], https://HOST[:PORT][/PATH] or unix:/PATH",
+        "who adds records up: the extension itself, a log subscription that reads record lines, or a collector",
+    ),
+    "collector_token": Setting("AFTERGLOW_COLLECTOR_TOKEN", str, "a bearer token", "what the collector asks for"),
     "records_file": Setting(
         "AFTERGLOW_RECORDS_FILE", str, "a path", "also append each record to this file; the local run uses it"
     ),

@@ -8,10 +8,13 @@ import time
 from typing import Any
 
 from afterglow import proc
-from afterglow.outlet import Embedded, Outlet, Outlets, RecordsFile, write_all
+from afterglow.boot import say
+from afterglow.exchange import parse_address
+from afterglow.outlet import Embedded, Outlet, Outlets, RecordLines, RecordsFile, write_all
 from afterglow.recorder import Clock, Recorder
 from afterglow.records import Environment, Finding, Loss, Overhead, Record
 from afterglow.settings import Settings
+from afterglow.shipping import Shipper
 from afterglow.version import __version__
 
 STDOUT = 1
@@ -43,6 +46,7 @@ class Teller:
         self.bytes_out = 0
         self._told_cpu_ms = 0.0
         self._outlets: Outlets | None = None
+        self.shipper: Shipper | None = None
 
     def accept(self, record: Record) -> None:
         """Give one record to every outlet."""
@@ -90,12 +94,14 @@ class Teller:
         init = recorder.init(clock, patient=patient)
         if init is not None:
             self.accept(init)
-        for invocation, ending in recorder.tell(clock, cpu_ms, before=before, patient=patient):
+        told = recorder.tell(clock, cpu_ms, before=before, patient=patient)
+        for invocation, ending in told:
             self.accept(invocation)
             if ending is not None:
                 self.accept(ending)
-        self.overhead(recorder.hook_ms)
-        recorder.hook_ms = 0.0
+        if told or before is None:
+            self.overhead(recorder.hook_ms)
+            recorder.hook_ms = 0.0
 
     def findings(self, findings: list[Finding]) -> None:
         """Tell what has become of lingering work."""
@@ -105,11 +111,45 @@ class Teller:
     def _open(self) -> Outlets:
         if self._outlets is None:
             environment = self._environment()
-            outlets: list[Outlet] = [Embedded(self.settings, environment, self._print)]
+            outlets: list[Outlet] = [self._collector(environment)]
             if self.settings.records_file:
                 outlets.append(RecordsFile(self.settings.records_file, environment))
             self._outlets = Outlets(outlets)
         return self._outlets
+
+    def _collector(self, environment: Environment) -> Outlet:
+        where = self.settings.collector
+        if where == "embedded":
+            return Embedded(self.settings, environment, self._print)
+        if where == "records":
+            return RecordLines(environment, self._print)
+        address, token = parse_address(where), self.settings.collector_token
+        self.shipper = Shipper(address, token, environment, time.monotonic_ns)
+        return self.shipper
+
+    def ship(self, *, may_start: bool) -> None:
+        """Go on shipping, if anything is to be shipped; never waits."""
+        if self.shipper is not None:
+            self.shipper.step(may_start=may_start)
+            self.bytes_out += self.shipper.bytes_out
+            self.shipper.bytes_out = 0
+
+    def poll_for(self) -> dict[int, int]:
+        """Return what shipping waits for."""
+        return self.shipper.poll_for() if self.shipper is not None else {}
+
+    def ships(self) -> bool:
+        """Return whether anything is left to ship."""
+        return self.shipper is not None and self.shipper.pending()
+
+    def end_shipping(self) -> None:
+        """Give up what could not be shipped, and say how much that was: nobody else will."""
+        if self.shipper is None:
+            return
+        self.shipper.spool.close("environment-ended")
+        lost = self.shipper.take_dropped()
+        if lost:
+            say(f"the collector at {self.settings.collector} did not take {sum(lost.values())} records: {lost}")
 
     def _print(self, text: str) -> int:
         written = write_all(STDOUT, text)
