@@ -69,7 +69,7 @@ def _chunked(data: bytes, at: int) -> tuple[bytes, int] | None:
             size = int(data[at:line_end].split(b";")[0], 16)
         except ValueError:
             raise ApiError(f"chunk size {data[at:line_end][:20]!r}") from None
-        if size > _LARGEST_ANSWER_BYTES:
+        if not 0 <= size <= _LARGEST_ANSWER_BYTES:
             raise ApiError(f"a chunk of {size} bytes")
         at = line_end + 2 + size + 2
         if len(data) < at:

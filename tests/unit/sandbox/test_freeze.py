@@ -1,0 +1,105 @@
+"""Frozen time: told from clocks alone, apart from waiting and from being starved of CPU."""
+
+import pytest
+
+from afterglow.freeze import KEPT_WINDOWS, SLACK_NS, FrozenTime, Window, window_at_work, window_of
+
+MS = 1_000_000
+S = 1000 * MS
+
+
+def frozen(*windows: tuple[int, int, int]) -> FrozenTime:
+    time = FrozenTime()
+    for window in windows:
+        time.add(Window(*window))
+    return time
+
+
+def test_a_poll_that_took_what_it_asked_for_saw_no_freeze() -> None:
+    assert window_of(slept_ns=0, asked_ns=50 * MS, woke_ns=50 * MS, run_delay_ns=0) is None
+
+
+def test_a_poll_that_was_woken_early_saw_no_freeze() -> None:
+    assert window_of(slept_ns=0, asked_ns=1 * S, woke_ns=3 * MS, run_delay_ns=0) is None
+
+
+def test_a_poll_that_took_far_longer_saw_a_freeze_that_began_while_it_waited() -> None:
+    window = window_of(slept_ns=1 * S, asked_ns=50 * MS, woke_ns=9 * S, run_delay_ns=0)
+
+    assert Window(from_ns=1 * S, latest_from_ns=1 * S + 50 * MS, to_ns=9 * S) == window
+
+
+def test_waiting_for_a_cpu_is_no_freeze() -> None:
+    assert window_of(slept_ns=0, asked_ns=50 * MS, woke_ns=250 * MS, run_delay_ns=200 * MS) is None
+
+
+def test_a_wait_without_an_end_tells_nothing() -> None:
+    assert window_of(slept_ns=0, asked_ns=None, woke_ns=9 * S, run_delay_ns=0) is None
+
+
+@pytest.mark.parametrize(("late_ns", "is_freeze"), [(SLACK_NS - 1, False), (SLACK_NS, True)])
+def test_a_late_timer_is_a_freeze_from_the_slack_on(late_ns: int, is_freeze: bool) -> None:
+    assert is_freeze == (window_of(0, 50 * MS, 50 * MS + late_ns, 0) is not None)
+
+
+def test_work_that_took_its_cpu_saw_no_freeze() -> None:
+    assert window_at_work(began_ns=0, now_ns=100 * MS, cpu_ns=60 * MS, run_delay_ns=40 * MS) is None
+
+
+def test_what_work_cannot_account_for_was_a_freeze_and_lies_at_the_end() -> None:
+    window = window_at_work(began_ns=0, now_ns=10 * S, cpu_ns=2 * MS, run_delay_ns=0)
+
+    assert Window(2 * MS, 2 * MS, 10 * S) == window
+
+
+def test_no_window_adds_nothing() -> None:
+    time = FrozenTime()
+    time.add(None)
+
+    assert [] == time.windows
+
+
+def test_frozen_time_within_an_interval_is_the_overlap() -> None:
+    time = frozen((10, 12, 20), (30, 31, 50))
+
+    assert 30 == time.between_ns(0, 100)
+    assert 15 == time.between_ns(15, 40)
+    assert 0 == time.between_ns(20, 30)
+
+
+def test_a_handler_that_returned_inside_the_window_was_awake_then() -> None:
+    time = frozen((10, 40, 90))
+    time.not_before(25)
+
+    assert Window(25, 40, 90) == time.windows[-1]
+    assert 65 == time.between_ns(0, 100)
+
+
+def test_a_return_after_the_latest_beginning_moves_that_as_well() -> None:
+    time = frozen((10, 40, 90))
+    time.not_before(60)
+
+    assert Window(60, 60, 90) == time.windows[-1]
+
+
+@pytest.mark.parametrize("at_ns", [5, 10, 90, 95])
+def test_a_return_outside_the_window_changes_nothing(at_ns: int) -> None:
+    time = frozen((10, 40, 90))
+    time.not_before(at_ns)
+
+    assert Window(10, 40, 90) == time.windows[-1]
+
+
+def test_the_first_thaw_after_a_moment_is_the_end_of_the_first_freeze_that_can_have_begun_later() -> None:
+    time = frozen((10, 12, 20), (30, 35, 50))
+
+    assert 20 == time.first_thaw_after(11)
+    assert 50 == time.first_thaw_after(12)
+    assert time.first_thaw_after(35) is None
+
+
+def test_only_so_many_windows_are_kept() -> None:
+    time = frozen(*((n, n, n + 1) for n in range(0, 4 * KEPT_WINDOWS, 2)))
+
+    assert KEPT_WINDOWS == len(time.windows)
+    assert 4 * KEPT_WINDOWS - 1 == time.windows[-1].to_ns
