@@ -7,7 +7,7 @@ A bad value never stops anything: it gets its default and a line that says what 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from afterglow.exchange import parse_address
+from afterglow.address import parse_address
 from afterglow.metrics import CATALOGUE, DEFAULT_METRICS
 
 DIMENSIONS = ("FunctionName", "FunctionVersion", "InitType", "MemorySize", "Architecture")

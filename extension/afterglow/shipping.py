@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from afterglow.exchange import Address, Exchange, Failed
+from afterglow.address import Address
+from afterglow.exchange import Exchange, Failed
 from afterglow.records import Environment, Record, Sample
 from afterglow.records import encode as encode_record
 

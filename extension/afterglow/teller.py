@@ -8,14 +8,17 @@ import time
 from typing import Any
 
 from afterglow import proc
+from afterglow.address import parse_address
 from afterglow.boot import say
-from afterglow.exchange import parse_address
 from afterglow.outlet import Embedded, Outlet, Outlets, RecordLines, RecordsFile, write_all
 from afterglow.recorder import Clock, Recorder
 from afterglow.records import Environment, Finding, Loss, Overhead, Record
 from afterglow.settings import Settings
-from afterglow.shipping import Shipper
 from afterglow.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from afterglow.shipping import Shipper
 
 STDOUT = 1
 
@@ -123,6 +126,8 @@ class Teller:
             return Embedded(self.settings, environment, self._print)
         if where == "records":
             return RecordLines(environment, self._print)
+        from afterglow.shipping import Shipper  # noqa: PLC0415 - zlib and all: for those who ship
+
         address, token = parse_address(where), self.settings.collector_token
         self.shipper = Shipper(address, token, environment, time.monotonic_ns)
         return self.shipper
