@@ -20,7 +20,8 @@ NICEST = 19
 SHORTEST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 1.0
 IMPORTS = ("os", "collections", "functools", "enum", "re", "json", "typing", "afterglow.records",
-           "afterglow.aggregate", "afterglow.emf", "afterglow.agent")  # fmt: skip
+           "afterglow.aggregate", "afterglow.emf", "afterglow.settings", "afterglow.recorder", "afterglow.lingering",
+           "afterglow.teller", "afterglow.agent")  # fmt: skip
 """The rest, in portions of at most 3 ms: between two of them an INVOKE gets its answer."""
 
 
