@@ -67,27 +67,48 @@ def test_frozen_time_within_an_interval_is_the_overlap() -> None:
     assert 0 == time.between_ns(20, 30)
 
 
-def test_a_handler_that_returned_inside_the_window_was_awake_then() -> None:
+def test_an_invocation_that_returned_inside_the_window_was_awake_until_then() -> None:
     time = frozen((10, 40, 90))
-    time.not_before(25)
+    time.exclude(5, 25)
 
-    assert Window(25, 40, 90) == time.windows[-1]
+    assert [Window(25, 40, 90)] == time.windows
     assert 65 == time.between_ns(0, 100)
 
 
 def test_a_return_after_the_latest_beginning_moves_that_as_well() -> None:
     time = frozen((10, 40, 90))
-    time.not_before(60)
+    time.exclude(5, 60)
 
-    assert Window(60, 60, 90) == time.windows[-1]
+    assert [Window(60, 60, 90)] == time.windows
 
 
-@pytest.mark.parametrize("at_ns", [5, 10, 90, 95])
-def test_a_return_outside_the_window_changes_nothing(at_ns: int) -> None:
+def test_an_invocation_that_began_inside_the_window_was_awake_from_then_on() -> None:
     time = frozen((10, 40, 90))
-    time.not_before(at_ns)
+    time.exclude(70, 100)
 
-    assert Window(10, 40, 90) == time.windows[-1]
+    assert [Window(10, 40, 70)] == time.windows
+
+
+def test_an_invocation_inside_the_window_parts_it() -> None:
+    time = frozen((10, 40, 90))
+    time.exclude(50, 60)
+
+    assert [Window(10, 40, 50), Window(60, 60, 90)] == time.windows
+
+
+def test_what_looked_like_a_freeze_within_an_invocation_was_none() -> None:
+    time = frozen((10, 40, 90))
+    time.exclude(10, 90)
+
+    assert [] == time.windows
+
+
+@pytest.mark.parametrize(("start_ns", "end_ns"), [(0, 10), (90, 95)])
+def test_an_invocation_outside_the_window_changes_nothing(start_ns: int, end_ns: int) -> None:
+    time = frozen((10, 40, 90))
+    time.exclude(start_ns, end_ns)
+
+    assert [Window(10, 40, 90)] == time.windows
 
 
 def test_the_first_thaw_after_a_moment_is_the_end_of_the_first_freeze_that_can_have_begun_later() -> None:
