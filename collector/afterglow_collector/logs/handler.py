@@ -50,7 +50,13 @@ class LogsFunction(NamedTuple):
         )
 
     def handle(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Take one event in, and return what Lambda wants to know."""
+        """Take one event in, and return what Lambda wants to know; on an error, as if it had not come."""
+        try:
+            return self._handled(event)
+        finally:
+            self.pipeline.discard()  # what is left after a failure will be delivered again
+
+    def _handled(self, event: dict[str, Any]) -> dict[str, Any]:
         if "awslogs" in event:
             self._add(event["awslogs"]["data"])
             self._flush()

@@ -141,13 +141,10 @@ def notes(document: dict[str, Any]) -> list[str]:
     prices = document["prices"]
     lines = [
         f"{document['from']} to {document['to']}; percentiles are within 5 %.",
-        f"{money(document['total_cost'])} in all, at {prices['region']}'s prices of {prices['as_of']}, "
-        f"free tier {prices['free_tier']}.",
+        f"{money(document['total_cost'])} in all, at prices of {prices['as_of']}, {prices['region']}.",
     ]
     if any(row["arch"] is None for row in document["functions"]):
-        lines.append(
-            "? the architecture is not known, x86_64 assumed: allow lambda:ListFunctions, or attach the layer."
-        )
+        lines.append("? x86_64 is assumed here: allow lambda:ListFunctions, or attach the layer, to know.")
     broken = sum(sum(row["unread"].values()) for row in document["functions"])
     if broken:
         lines.append(f"{counted(broken, 'line')} could not be read.")

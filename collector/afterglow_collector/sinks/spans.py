@@ -79,17 +79,17 @@ class SpanMaker:
         environment = batch.environment
         if environment is None:
             return
-        for record, header in batch.records:
+        for record in batch.records:
             if isinstance(record, Init):
                 self._inits.keep(environment.env_id, record)
             elif isinstance(record, Invocation):
-                yield from self._of_invocation(environment, record, header)
+                yield from self._of_invocation(environment, record)
             elif isinstance(record, Finding):
                 yield from self._of_finding(environment, record)
 
-    def _of_invocation(self, environment: Environment, record: Invocation, header: str | None) -> Iterator[Span]:
+    def _of_invocation(self, environment: Environment, record: Invocation) -> Iterator[Span]:
         span_id = digest(environment.env_id, "invoke", record.request_id)
-        trace = parse_trace(header)
+        trace = parse_trace(record.trace)
         if trace is None and self.own_traces:
             trace = Trace(digest(environment.env_id, "trace", record.request_id, size=32), None, sampled=True)
         end_ms = record.at_ms + (record.duration_ms or 0.0)
@@ -97,7 +97,8 @@ class SpanMaker:
         self._invocations.keep((environment.env_id, record.request_id), remembered)
         if record.index == 1:  # what Init left running belongs to the invocation that came first
             self._invocations.keep((environment.env_id, None), remembered)
-        if not self._wanted(trace) or trace is None:
+        trace = self._sampled(trace)
+        if trace is None:
             return
         init = self._inits.get(environment.env_id) if record.cold else None
         if init is not None and init.init_ms is not None:
@@ -111,7 +112,8 @@ class SpanMaker:
         if invocation is None:
             self._leave_out(FORGOTTEN)
             return
-        if not self._wanted(invocation.trace) or invocation.trace is None:
+        trace = self._sampled(invocation.trace)
+        if trace is None:
             return
         over = record.outcome == "done" or {"ended", "lost"} & set(record.changes)
         # The time frozen is a part of the bar: it shows how much later than the return the work ended.
@@ -120,19 +122,20 @@ class SpanMaker:
             environment,
             f"after return: {record.what} {record.name}",
             digest(environment.env_id, "finding", record.finding_id),
-            invocation.trace._replace(parent_id=invocation.span_id),
+            trace._replace(parent_id=invocation.span_id),
             invocation.returned_ms,
             end_ms if over else None,
             record.outcome == "lost",
             finding_facts(record),
         )
 
-    def _wanted(self, trace: Trace | None) -> bool:
+    def _sampled(self, trace: Trace | None) -> Trace | None:
+        """Return the trace if it is sampled, and count it otherwise."""
         if trace is None:
             self._leave_out(UNTRACED)
         elif not trace.sampled:
             self._leave_out(UNSAMPLED)
-        return trace is not None and trace.sampled
+        return trace if trace is not None and trace.sampled else None
 
     def _leave_out(self, reason: str) -> None:
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
@@ -147,5 +150,5 @@ def _init_span(environment: Environment, init: Init, trace: Trace) -> Span:
 
 
 def digest(*parts: str, size: int = 16) -> str:
-    """Return that many hex digits that stand for the parts; never only zeros, which OpenTelemetry forbids."""
+    """Return that many hex digits that stand for the parts."""
     return sha256("\0".join(parts).encode()).hexdigest()[:size]
