@@ -71,6 +71,7 @@ class Agent:
         self.current: Running | None = None
         self.deadline_ns: int | None = None
         self.stacks_due_ns: int | None = None
+        self.stacks_of: Running | None = None  # whose the stacks are that we have asked for
         self.oom_kills_before = proc.read_oom_kills() or 0
         self.hung_up_ns: dict[int, int] = {}
         self.next_held = False
@@ -195,6 +196,7 @@ class Agent:
         os.lseek(file, 0, os.SEEK_SET)
         if not stacks.ask_for_stacks(pid):
             self.teller.lose("stacks", "the runtime does not take our signal")
+        self.stacks_of = self.current
 
     def _platform_reports(self) -> bool:
         return self.subscription is not None and self.subscription.state == "subscribed"
@@ -207,9 +209,9 @@ class Agent:
             self.frozen.exclude(self.current.invoked_ns, woke_ns)
         left = self.lingering.open_count()
         self.lingering.close(why_lost(reason), woke_ns)
-        self.recorder.closing = self._closing(reason.lower())
+        closing = self.recorder.closing = self._closing(reason.lower())
         self.teller.findings(self._settled())
-        self._tell_init_error()
+        self._tell_init_error(closing)
         self.teller.invocations(self.recorder, before=None)
         self._tell_losses()
         clock = read_clock()
@@ -242,6 +244,7 @@ class Agent:
     def _closing(self, reason: str) -> Closing:
         pid = self.runtime_pid
         text = read_file(self.inbox.files.get(pid)) if pid is not None else ""
+        text = stacks.last_words(text, asked=self.stacks_of is not None and self.stacks_of is self.current)
         gone_ns = self.hung_up_ns.get(pid) if pid is not None else None
         before_ns = (self.deadline_ns or 0) - int(STACKS_BEFORE_MS * 1e6)
         kills = proc.read_oom_kills()
@@ -253,10 +256,11 @@ class Agent:
             runtime_gone_early=gone_ns is not None and gone_ns < before_ns and reason not in PEACEFUL,
         )
 
-    def _tell_init_error(self) -> None:
+    def _tell_init_error(self, closing: Closing) -> None:
         """Init that failed leaves no invocation behind; it still ended somehow."""
-        fact, closing = self.recorder.init_fact, self.recorder.closing
-        died_in_init = self.recorder.count == 0 and closing is not None and closing.reason not in PEACEFUL
+        fact = self.recorder.init_fact
+        half_imported = fact is None and self.recorder.hello is not None  # RIE, trying again, calls that a spindown
+        died_in_init = self.recorder.count == 0 and (half_imported or closing.reason not in PEACEFUL)
         if (fact is None or fact["error"] is None) and not died_in_init:
             return
         self.teller.accept(
@@ -266,12 +270,12 @@ class Agent:
                 index=None,
                 status="init-error" if fact and fact["error"] else init_ending(closing),
                 source="hook" if fact and fact["error"] else "observed",
-                detail=(fact["error"] if fact else None) or (closing.fatal or closing.reason if closing else None),
+                detail=(fact["error"] if fact else None) or closing.fatal or closing.reason,
                 stacks=init_stacks(fact, closing),
                 memory_mb=self.recorder.memory_mb,
                 peak_rss_bytes=self.sampler.peak_rss_bytes,
                 memory_curve=[],
-                oom_kills=closing.oom_kills if closing else None,
+                oom_kills=closing.oom_kills,
             )
         )
 
@@ -479,18 +483,18 @@ def why_lost(reason: str) -> str:
     return {"timeout": "timeout", "failure": "crash", "releasefail": "crash"}.get(reason.lower(), "shutdown")
 
 
-def init_ending(closing: Closing | None) -> str:
+def init_ending(closing: Closing) -> str:
     """Return how an Init ended that never came to an invocation."""
-    if closing is not None and closing.oom_kills:
+    if closing.oom_kills:
         return "out-of-memory"
-    return {"timeout": "timeout"}.get(closing.reason if closing else "", "init-error")
+    return {"timeout": "timeout"}.get(closing.reason, "init-error")
 
 
-def init_stacks(fact: dict[str, Any] | None, closing: Closing | None) -> list[list[str]]:
+def init_stacks(fact: dict[str, Any] | None, closing: Closing) -> list[list[str]]:
     """Return where an Init failed: what its import raised came through, else what its threads were at."""
     if fact is not None and fact.get("origin"):
         return [[f"{file}:{line} in {function}" for file, line, function in fact["origin"]]]
-    return [list(stack) for stack in closing.stacks] if closing is not None else []
+    return [list(stack) for stack in closing.stacks]
 
 
 def sampled_trace(tracing: object) -> str | None:

@@ -11,6 +11,10 @@ ENDINGS = ("ok", "error", "timeout", "out-of-memory", "crash", "init-error", "ab
 NEARLY_ALL = 0.95  # of the configured memory
 
 
+LEAVE_THE_RUNTIME = ("SystemExit", "KeyboardInterrupt", "GeneratorExit")
+"""What is no ``Exception``: awslambdaric does not catch it, so it ends the runtime."""
+
+
 class Evidence(NamedTuple):
     """What is known at the end; None: nobody said."""
 
@@ -39,7 +43,10 @@ def _crashed(seen: Evidence) -> bool:
 
 
 RULES: list[tuple[Callable[[Evidence], bool], str, str]] = [
+    (lambda seen: seen.returned and seen.error_type in LEAVE_THE_RUNTIME, "crash", "hook"),
     (lambda seen: seen.returned and seen.error_type is not None, "error", "hook"),
+    (lambda seen: seen.returned and seen.platform_status == "error", "error", "platform"),  # no JSON, or too long
+    (lambda seen: seen.returned and seen.platform_status == "timeout", "timeout", "platform"),  # answered too late
     (lambda seen: seen.returned, "ok", "hook"),
     (lambda seen: seen.init_error is not None, "init-error", "hook"),
     (lambda seen: seen.platform_error == "Runtime.OutOfMemory", "out-of-memory", "platform"),

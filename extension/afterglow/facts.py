@@ -102,7 +102,10 @@ def parse_fact(message: bytes) -> dict[str, Any]:
     kind = fact.get("t") if isinstance(fact, dict) else None
     if not isinstance(fact, dict) or not isinstance(kind, str) or kind not in FIELDS:
         raise FactError(f"no kind of fact: {str(fact)[:60]}")
-    wrong = _wrong_field(fact, FIELDS[kind]) or ("dropped" if not _whole(fact.get("dropped", 0)) else None)
+    present = {name: fits for name, fits in OPTIONAL.get(kind, {}).items() if name in fact}
+    wrong = _wrong_field(fact, {**FIELDS[kind], **present}) or (
+        "dropped" if not _whole(fact.get("dropped", 0)) else None
+    )
     if wrong is not None:
         raise FactError(f"{kind}, field {wrong}: {str(fact.get(wrong))[:60]}")
     if kind == "hello" and fact["v"] != HOOK_VERSION:
@@ -114,6 +117,9 @@ def _wrong_field(fact: object, fields: dict[str, Any]) -> str | None:
     if not isinstance(fact, dict):
         return "of what is no object"
     return next((name for name, fits in fields.items() if not fits(fact.get(name, _MISSING))), None)
+
+OPTIONAL: dict[str, dict[str, Any]] = {"init": {"origin": _site}, "returned": {"origin": _site}}
+"""What stands in a fact only where there is something to say."""
 
 
 _MISSING = object()

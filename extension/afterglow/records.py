@@ -61,7 +61,8 @@ class Invocation(NamedTuple):
     at_ms: int
     cold: bool
     status: str  # one of endings.ENDINGS
-    error_type: str | None
+    error_type: str | None  # the exception's class name; its message stays where it is
+    error_origin: str | None  # hook: "FILE:LINE in FUNCTION", the user's code that raised it
     duration_ms: float | None  # handler entered → handler returned
     cpu_user_ms: float | None  # of the runtime's process, same interval
     cpu_system_ms: float | None

@@ -27,6 +27,7 @@ class Running:
     __slots__ = (
         "agent_cpu_from_ms",
         "curve",
+        "error_origin",
         "frozen_ms",
         "index",
         "invoked_ns",
@@ -46,6 +47,7 @@ class Running:
         self.frozen_ms: float | None = None
         self.trace: str | None = None
         self.returned: dict[str, Any] | None = None
+        self.error_origin: str | None = None
         self.platform: dict[str, Any] = {}  # fields of platform.Said
         self.seen: dict[str, Any] = {}  # fields of Invocation, from /proc at the return
         self.curve: list[tuple[int, int]] = []  # (mono ns, RSS bytes)
@@ -106,10 +108,11 @@ def figures_of(running: Running) -> tuple[dict[str, Any], dict[str, str]]:
             "cpu_system_ms": system_ms,
         }
         figures.update(from_hook, error_type=fact["error"], hook_ms=fact["own"] / 1e6)
+        figures["error_origin"] = running.error_origin
         sources.update(dict.fromkeys(from_hook, "hook"))
     said = {name: value for name, value in running.platform.items() if name in Invocation._fields}
     said.pop("status", None)
-    if fact is not None:
+    if fact is not None and fact["error"] is not None:
         said.pop("error_type", None)  # the hook knows the exception's own class
     figures.update(said)
     sources.update(dict.fromkeys(said, "platform"))
@@ -158,13 +161,18 @@ def ending_of(running: Running, at_ms: int, context: Context, verdict: tuple[str
         index=running.index,
         status=status,
         source=source,
-        detail=closing.fatal or running.platform.get("error_type") or closing.reason or None,
+        detail=closing.fatal or _raised(running) or running.platform.get("error_type") or closing.reason or None,
         stacks=[list(stack) for stack in closing.stacks],
         memory_mb=context.memory_mb,
-        peak_rss_bytes=running.peak_rss_bytes,
+        peak_rss_bytes=running.seen.get("peak_rss_bytes") or running.peak_rss_bytes,
         memory_curve=curve,
         oom_kills=closing.oom_kills,
     )
+
+
+def _raised(running: Running) -> str | None:
+    """Return the class of what came out of the handler."""
+    return running.returned["error"] if running.returned is not None else None
 
 
 def _rounded(value: Any) -> Any:

@@ -15,6 +15,8 @@ MOST_FRAMES = 20
 MOST_THREADS = 20
 _RUNTIME_FILES = ("/awslambdaric/", "/afterglow_hook/", "runtime_bootstrap.py", "/var/runtime/", "<frozen ")
 
+_FATAL = "Fatal Python error: "
+
 Frame = tuple[str, int, str]
 
 
@@ -37,11 +39,19 @@ def ask_for_stacks(pid: int) -> bool:
     return True
 
 
+def last_words(text: str, *, asked: bool) -> str:
+    """Return what the text says of the end: a fatal error, else the stacks if we asked for them in time.
+
+    Stacks of an earlier invocation, which came close to its deadline and then returned, say nothing of this one.
+    """
+    at = text.find(_FATAL)
+    return text[at:] if at >= 0 else text if asked else ""
+
+
 def parse_fatal(text: str) -> str | None:
     """Return the words of ``Fatal Python error: Segmentation fault``."""
-    head = "Fatal Python error: "
-    at = text.find(head)
-    return text[at + len(head) :].split("\n", 1)[0][:80] if at >= 0 else None
+    at = text.find(_FATAL)
+    return text[at + len(_FATAL) :].split("\n", 1)[0][:80] if at >= 0 else None
 
 
 def parse_stacks(text: str) -> list[list[Frame]]:

@@ -26,6 +26,7 @@ INVOCATION = Invocation(
     cold=True,
     status="ok",
     error_type=None,
+    error_origin=None,
     duration_ms=20.5,
     cpu_user_ms=3.0,
     cpu_system_ms=1.5,

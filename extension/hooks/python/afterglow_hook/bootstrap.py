@@ -13,7 +13,7 @@ import time
 from _thread import get_ident as _get_ident
 
 from afterglow_hook import current, look, origins, wire
-from afterglow_hook.callsite import spelled
+from afterglow_hook.callsite import site_of_error, spelled
 from afterglow_hook.waits import IDLE, task_state
 
 TYPE_CHECKING = False
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+_open: dict[str, _Invocation] = {}
 _cancelled: list[dict[str, Any]] = []
 _MOST_CANCELLED = 100
 _PER_MESSAGE = 10  # of at most about 3 KB each: 8 frames with long paths
@@ -43,47 +44,54 @@ def attach(bootstrap: ModuleType) -> None:
     bootstrap._afterglow_attached = True  # type: ignore[attr-defined]
     bootstrap._get_handler = _timed_import(bootstrap._get_handler)  # type: ignore[attr-defined]
     bootstrap.handle_event_request = _observed(bootstrap.handle_event_request)  # type: ignore[attr-defined]
+    if hasattr(bootstrap, "make_error"):
+        bootstrap.make_error = _noted(bootstrap.make_error)  # type: ignore[attr-defined]
 
 
 def _timed_import(get_handler: Callable[[str], Any]) -> Callable[[str], Any]:
     def _get_handler(handler: str) -> Any:
         _connect_fork()
         began_ns, cpu_ns = time.monotonic_ns(), time.process_time_ns()
-        error: str | None = "unknown"
+        failed: dict[str, Any] = {"error": "unknown"}
         try:
             found = get_handler(handler)
         except BaseException as raised:
-            error = getattr(raised, "exception_type", None) or type(raised).__name__
+            failed = {"error": getattr(raised, "exception_type", None) or type(raised).__name__}
+            failed["origin"] = _origin_of_import(raised)
             raise
         else:
-            error = None
+            failed = {"error": None}
             return found
         finally:
-            wire.send(
-                {
-                    "t": "init",
-                    "from": began_ns,
-                    "at": time.monotonic_ns(),
-                    "error": error,
-                    "cpu": time.process_time_ns() - cpu_ns,
-                }
-            )
+            fact = {"t": "init", "from": began_ns, "at": time.monotonic_ns(), **failed}
+            wire.send({**fact, "cpu": time.process_time_ns() - cpu_ns})
 
     return _get_handler
+
+
+def _origin_of_import(raised: BaseException) -> list[list[object]]:
+    """Return where an import failed; awslambdaric's own exceptions were raised while it handled the real one."""
+    cause = raised.__context__ if hasattr(raised, "exception_type") else raised
+    if cause is None:
+        return []
+    site = spelled(site_of_error(cause.__traceback__))
+    if isinstance(cause, SyntaxError) and cause.filename and cause.lineno:
+        site.insert(0, [cause.filename, cause.lineno, "<module>"])
+    return site
 
 
 def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
     def _handle_event_request(client: Any, request_handler: Any, invoke_id: str, *rest: Any, **named: Any) -> Any:
         if not current.alive:
             return handle_event_request(client, request_handler, invoke_id, *rest, **named)
-        invocation = _Invocation(invoke_id)
+        invocation = _open[invoke_id] = _Invocation(invoke_id)
 
         def handler(event: Any, context: Any) -> Any:
             invocation.enter()
             try:
                 return request_handler(event, context)
             except BaseException as error:
-                invocation.error = type(error).__name__
+                invocation.fail(error)
                 raise
             finally:
                 invocation.leave()
@@ -91,9 +99,22 @@ def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return handle_event_request(client, handler, invoke_id, *rest, **named)
         finally:
+            del _open[invoke_id]
             invocation.look()
 
     return _handle_event_request
+
+
+def _noted(make_error: Callable[..., Any]) -> Callable[..., Any]:
+    """Note the errors that no handler raised: an event that is no JSON, a result that cannot become any."""
+
+    def _make_error(*parts: Any, **named: Any) -> Any:
+        invocation = _open.get(parts[3]) if len(parts) > 3 else None  # message, type, stack trace, request id
+        if invocation is not None and invocation.error is None:
+            invocation.error = str(parts[1])
+        return make_error(*parts, **named)
+
+    return _make_error
 
 
 class _Invocation:
@@ -105,6 +126,7 @@ class _Invocation:
         "error",
         "index",
         "left_ns",
+        "origin",
         "own_ns",
         "request_id",
         "usage_in",
@@ -114,6 +136,7 @@ class _Invocation:
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
         self.error: str | None = None
+        self.origin: list[list[object]] = []
         self.entered_ns = self.left_ns = self.own_ns = self.index = 0
         self.clocks: dict[int, int | None] = {}
         self.usage_in = self.usage_out = (0.0, 0.0)
@@ -135,6 +158,14 @@ class _Invocation:
             give_up(error)
         self.own_ns = time.monotonic_ns() - began_ns
 
+    def fail(self, error: BaseException) -> None:
+        """Note what was raised, and where; never what it says."""
+        self.error = type(error).__name__
+        try:
+            self.origin = spelled(site_of_error(error.__traceback__))
+        except Exception as wrong:
+            give_up(wrong)
+
     def leave(self) -> None:
         """Stop the clocks."""
         self.left_ns = time.monotonic_ns()
@@ -149,7 +180,10 @@ class _Invocation:
 
     def look(self) -> None:
         """Look for what was left behind, and tell."""
-        if not current.alive or not self.left_ns:  # the event could not be decoded: the handler never ran
+        if not self.left_ns:  # the event could not be decoded: the handler never ran
+            self.enter()
+            self.leave()
+        if not current.alive:
             return
         began_ns = time.monotonic_ns()
         try:
@@ -167,6 +201,8 @@ class _Invocation:
                 "system": self.usage_out[1] - self.usage_in[1],
                 "unlooked": look.take_unlooked(),
             }
+            if self.error is not None:
+                fact["origin"] = self.origin
             fact["own"] = self.own_ns + time.monotonic_ns() - began_ns
             wire.send(fact)
         except Exception as error:

@@ -11,7 +11,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, TracebackType
 
     Site = tuple[tuple[CodeType, int], ...]
 
@@ -34,18 +34,22 @@ def _verdict(filename: str) -> int:
     return _KEEP
 
 
+def _known_verdict(filename: str) -> int:
+    verdict = _verdicts.get(filename)
+    if verdict is None:
+        if len(_verdicts) > 4096:  # a program that makes up file names must not make us grow
+            _verdicts.clear()
+        verdict = _verdicts[filename] = _verdict(filename)
+    return verdict
+
+
 def site_of(frame: FrameType | None) -> Site:
     """Return (code, line) of up to KEPT_FRAMES frames outside the standard library, the innermost first."""
     found: list[tuple[CodeType, int]] = []
     for _ in range(_DEEPEST_WALK):
         if frame is None:
             break
-        filename = frame.f_code.co_filename
-        verdict = _verdicts.get(filename)
-        if verdict is None:
-            if len(_verdicts) > 4096:  # a program that makes up file names must not make us grow
-                _verdicts.clear()
-            verdict = _verdicts[filename] = _verdict(filename)
+        verdict = _known_verdict(frame.f_code.co_filename)
         if verdict == _STOP:
             break
         if verdict == _KEEP:
@@ -54,6 +58,22 @@ def site_of(frame: FrameType | None) -> Site:
                 break
         frame = frame.f_back
     return tuple(found)
+
+
+def site_of_error(traceback: TracebackType | None) -> Site:
+    """Return (code, line) of up to KEPT_FRAMES frames that an exception came through, the innermost first.
+
+    The walk is as long as the traceback; only functions that raise pay for it.
+    """
+    found: list[tuple[CodeType, int]] = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if _known_verdict(code.co_filename) == _KEEP:
+            found.append((code, traceback.tb_lineno))
+            if len(found) > KEPT_FRAMES:
+                del found[0]
+        traceback = traceback.tb_next
+    return tuple(reversed(found))
 
 
 def spelled(site: Site) -> list[list[object]]:
