@@ -85,13 +85,10 @@ class Api:
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(LIMIT_S)
+        host, port = self.listener.getsockname()
+        self.address = f"{host}:{port}"
         self.peers: list[Peer] = []
         self.at_the_end: list[Callable[[], None]] = []
-
-    @property
-    def address(self) -> str:
-        host, port = self.listener.getsockname()
-        return f"{host}:{port}"
 
     def accept(self) -> Peer:
         peer = Peer(self.listener.accept()[0])
