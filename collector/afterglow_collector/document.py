@@ -7,6 +7,7 @@ and lists, ready for ``json.dump``. Nothing is judged or rounded here; the unkno
 from typing import Any, NamedTuple
 
 from afterglow.records import (
+    Ending,
     Environment,
     Finding,
     Footprint,
@@ -19,6 +20,7 @@ from afterglow.records import (
     Shutdown,
 )
 from afterglow_collector.facts import Call, RunFacts
+from afterglow_collector.matching import Numbers, init_numbers_of, invocations_of, numbers_of
 
 __all__ = ["DOCUMENT_SCHEMA", "Call", "RunFacts", "build_document"]
 
@@ -35,15 +37,18 @@ class _Placed(NamedTuple):
 def build_document(records: list[Record], facts: RunFacts) -> dict[str, Any]:
     """Return the run as the JSON document that ``afterglow run --json`` writes."""
     placed = _placed(records)
-    invocations = _invocations(placed, facts.calls)
+    told = ((number, record) for number, record in placed if isinstance(record, Invocation))
+    invocations = invocations_of(told, facts.calls)
     environments = _environments(placed)
+    numbers = numbers_of(invocations)
     return {
         "schema": DOCUMENT_SCHEMA,
         "run": {name: value for name, value in facts._asdict().items() if name != "calls"},
         "environments": environments,
         "init": environments[0]["init"] if environments else None,
         "invocations": invocations,
-        "findings": _findings(placed, invocations),
+        "endings": _endings(placed, {**numbers, **init_numbers_of(environments, facts.calls)}),
+        "findings": _findings(placed, numbers),
         "memory": _memory(placed, facts),
         "losses": _losses(placed),
         "overhead": _overhead(placed),
@@ -76,52 +81,29 @@ def _environments(placed: list[_Placed]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _invocations(placed: list[_Placed], calls: list[Call]) -> list[dict[str, Any]]:
-    """Return one entry per call, with the record that belongs to it; then records that no call explains."""
-    waiting = {
-        (number, record.request_id): (number, record) for number, record in placed if isinstance(record, Invocation)
-    }
-    entries = []
-    for call in calls:
-        key = next((key for key, (_, record) in waiting.items() if _belongs(record, call)), None)
-        environment, record = waiting.pop(key) if key else (None, None)
-        entries.append(_invocation(call.index, environment, record, call))
-    after = max((call.index for call in calls), default=0)
-    for number, (environment, record) in enumerate(waiting.values(), start=after + 1):
-        entries.append(_invocation(number, environment, record, None))
-    return entries
+def _endings(placed: list[_Placed], numbers: Numbers) -> list[dict[str, Any]]:
+    """Return the bad endings, in order; an Init's has the number of the call that it was for."""
+    return [
+        {
+            "environment": environment,
+            "invocation": numbers.get((environment, record.request_id)),
+            **record._asdict(),
+        }
+        for environment, record in placed
+        if isinstance(record, Ending)
+    ]
 
 
-def _belongs(record: Invocation, call: Call) -> bool:
-    """By request id where the caller was told it (a 502 carries none), else by time: calls never overlap."""
-    if call.request_id is not None:
-        return record.request_id == call.request_id
-    # at_ms is cut to a whole millisecond, so it may lie up to one before the call was sent.
-    return call.sent_at_ms - 1 <= record.at_ms <= call.sent_at_ms + call.took_ms
-
-
-def _invocation(number: int, environment: int | None, record: Invocation | None, call: Call | None) -> dict[str, Any]:
-    fields: dict[str, Any] = record._asdict() if record else dict.fromkeys(Invocation._fields)
-    if record is None:
-        fields["request_id"] = call.request_id if call else None
-        fields["sources"] = {}
-    seen = {k: v for k, v in call._asdict().items() if k not in ("index", "request_id")} if call else None
-    return {"invocation": number, "environment": environment, **fields, "caller": seen}
-
-
-def _findings(placed: list[_Placed], invocations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _findings(placed: list[_Placed], numbers: Numbers) -> list[dict[str, Any]]:
     """Return the last revision of each finding, in the order in which they first appeared."""
     revisions: dict[tuple[int | None, str], list[Finding]] = {}
     for number, record in placed:
         if isinstance(record, Finding):
             revisions.setdefault((number, record.finding_id), []).append(record)
-    numbers = {(i["environment"], i["request_id"]): i["invocation"] for i in invocations}
     return [_finding(environment, known, numbers) for (environment, _), known in revisions.items()]
 
 
-def _finding(
-    environment: int | None, revisions: list[Finding], numbers: dict[tuple[int | None, str], int]
-) -> dict[str, Any]:
+def _finding(environment: int | None, revisions: list[Finding], numbers: Numbers) -> dict[str, Any]:
     last = max(revisions, key=lambda finding: finding.revision)
     fields = last._asdict()
     where = {name: fields.pop(name) for name in ("file", "line", "function")}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from afterglow.records import (
+    Ending,
     Environment,
     Finding,
     Footprint,
@@ -163,3 +164,28 @@ def records(*findings: Finding) -> list[Record]:
         Loss(START_MS + 1350, "fact", 9, 9, {}),
         Shutdown(START_MS + 1350, "SandboxTerminated", 0, 8.0),
     ]
+
+
+def ending(**changed: Any) -> Ending:
+    """Timed out in the second invocation, in time.sleep, with another thread in a socket."""
+    fields: dict[str, Any] = {
+        "at_ms": START_MS + 3757,
+        "request_id": "request-2",
+        "index": 2,
+        "status": "timeout",
+        "source": "platform",
+        "detail": "timeout",
+        "stacks": [
+            ["/var/task/app.py:4 in wait", "/var/task/app.py:9 in handler"],
+            [
+                "/usr/lib/python3.11/socket.py:706 in readinto",
+                "/var/task/app.py:6 in listen",
+                "/usr/lib/python3.11/threading.py:982 in run",
+            ],
+        ],
+        "memory_mb": 512,
+        "peak_rss_bytes": 40 * MB,
+        "memory_curve": [[-2900.0, 36.0], [-1500.0, 38.0], [-100.0, 40.0]],
+        "oom_kills": 0,
+    }
+    return Ending(**fields | changed)

@@ -7,6 +7,7 @@ from tests.unit.sample_runs import (
     CALLS,
     START_MS,
     call,
+    ending,
     environment,
     facts,
     finding,
@@ -35,6 +36,7 @@ def test_the_document_is_json_and_names_its_schema() -> None:
         "environments",
         "init",
         "invocations",
+        "endings",
         "findings",
         "memory",
         "losses",
@@ -151,3 +153,29 @@ def test_losses_and_overhead_add_up() -> None:
         "hook_ms": 0.1,
         "bytes_out": 10,
     }
+
+
+def test_a_bad_ending_points_at_its_invocation_and_keeps_its_evidence() -> None:
+    document = build_document([*records(), ending()], facts())
+
+    found = document["endings"][0]
+    assert (1, 2, "timeout", "platform") == tuple(found[k] for k in ("environment", "invocation", "status", "source"))
+    assert found["stacks"][0] == ["/var/task/app.py:4 in wait", "/var/task/app.py:9 in handler"]
+    assert found["memory_curve"][-1] == [-100.0, 40.0]
+
+
+def test_an_init_that_failed_points_at_the_call_that_it_was_for() -> None:
+    failed = ending(request_id=None, index=None, status="init-error", detail="ImportError")
+    stream = [environment(), init(), environment("env-2", at=760), failed]
+
+    document = build_document(stream, facts())
+
+    assert [(2, 2)] == [(e["environment"], e["invocation"]) for e in document["endings"]]
+
+
+def test_figures_of_the_platform_stand_beside_the_hooks() -> None:
+    told = invocation(1, 220, billed_ms=31.0, response_latency_ms=4.5, max_memory_mb=64.0, error_origin=None)
+
+    first = build_document([environment(), told], facts())["invocations"][0]
+
+    assert (31.0, 4.5, 64.0) == (first["billed_ms"], first["response_latency_ms"], first["max_memory_mb"])
