@@ -1,0 +1,254 @@
+"""A courier brings every entry to its sink, in order, whatever the sink answers; time is what the test says it is."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from tests.unit.sinks.samples import MemoryOutbox, items
+
+from afterglow_collector.sinks.backoff import Backoff
+from afterglow_collector.sinks.breaker import BreakerPolicy, State
+from afterglow_collector.sinks.contract import EMF, FINDING, SinkBatch, SinkRefused, SinkRetry
+from afterglow_collector.sinks.courier import IDLE_S, Clocks, Courier, Policy
+from afterglow_collector.sinks.cursor import CursorError, read_cursor
+
+POLICY = Policy(batch_entries=3, backoff=Backoff(1.0, 8.0), breaker=BreakerPolicy(failures=4, cool_down_s=60.0))
+Answer = Callable[[SinkBatch], Mapping[str, int]]
+
+
+class ScriptedSink:
+    """Answers as it is told, and takes everything once the script is over."""
+
+    name = "scripted"
+    kinds = frozenset((EMF,))
+
+    def __init__(self, *answers: Exception | Mapping[str, int]) -> None:
+        self.answers = list(answers)
+        self.asked: list[list[str]] = []
+        self.taken: list[str] = []
+
+    def send(self, batch: SinkBatch) -> Mapping[str, int]:
+        payloads = [entry.payload for entry in batch.entries]
+        self.asked.append(payloads)
+        answer = self.answers.pop(0) if self.answers else {}
+        if isinstance(answer, SinkRetry) and answer.remaining is not None:
+            self.taken += payloads[: len(payloads) - len(answer.remaining)]
+        if isinstance(answer, Exception):
+            raise answer
+        self.taken += payloads
+        return answer
+
+
+class Hands:
+    """A clock that the test moves, and no chance at all."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def clocks(self) -> Clocks:
+        return Clocks(lambda: self.now_s, lambda: self.now_s, lambda: 0.5)
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+Run = Callable[..., Courier]
+
+
+@pytest.fixture
+def courier_of(tmp_path: Path, hands: Hands) -> Run:
+    def make(sink: ScriptedSink, outbox: MemoryOutbox) -> Courier:
+        return Courier(sink, outbox, tmp_path / "cursor", POLICY, hands.clocks())
+
+    return make
+
+
+def run(courier: Courier, hands: Hands, most: int = 100) -> None:
+    """Step, letting the time pass that the courier asks for, until it is idle."""
+    for _ in range(most):
+        wait_s = courier.step()
+        if courier.idle:
+            return
+        hands.now_s += wait_s
+    pytest.fail(f"not idle after {most} steps: {courier.counters}")
+
+
+def test_entries_arrive_in_order_and_the_cursor_says_so(courier_of: Run, hands: Hands, tmp_path: Path) -> None:
+    sink = ScriptedSink()
+    courier = courier_of(sink, MemoryOutbox(items(*"abcdefg")))
+    run(courier, hands)
+
+    assert [["a", "b", "c"], ["d", "e", "f"], ["g"]] == sink.asked
+    assert read_cursor(tmp_path / "cursor") == 7 == courier.saved_seq
+
+
+def test_after_a_restart_it_goes_on_where_it_was(courier_of: Run, hands: Hands) -> None:
+    outbox = MemoryOutbox(items(*"abc"))
+    run(courier_of(ScriptedSink(), outbox), hands)
+    outbox.append("d")
+    second = ScriptedSink()
+    run(courier_of(second, outbox), hands)
+
+    assert ["d"] == second.taken
+
+
+def test_what_was_under_way_at_a_crash_is_sent_again(courier_of: Run) -> None:
+    outbox = MemoryOutbox(items(*"abc"))
+    courier_of(ScriptedSink(SinkRetry("away")), outbox).step()
+    second = ScriptedSink()
+    courier_of(second, outbox).step()
+
+    assert ["a", "b", "c"] == second.taken
+
+
+def test_a_retry_repeats_only_what_is_left(courier_of: Run, hands: Hands) -> None:
+    entries = items(*"abc")
+    sink = ScriptedSink(SinkRetry("throttled", remaining=entries[1:]))
+    courier = courier_of(sink, MemoryOutbox(entries))
+    run(courier, hands)
+
+    assert [["a", "b", "c"], ["b", "c"]] == sink.asked
+    assert (3, {"throttled": 1}) == (courier.counters.sent, courier.counters.failures)
+
+
+def test_no_try_comes_before_its_time(courier_of: Run, hands: Hands) -> None:
+    sink = ScriptedSink(SinkRetry("busy", after_s=20.0))
+    courier = courier_of(sink, MemoryOutbox(items("a")))
+
+    assert 20.5 == courier.step(), "what it asked for, and half of the first second"
+    hands.now_s += 20.0
+    assert 0.5 == courier.step()
+    assert 1 == len(sink.asked)
+    hands.now_s += 0.5
+    courier.step()
+    assert ["a"] == sink.taken
+
+
+def test_one_bad_entry_is_found_and_the_others_arrive(courier_of: Run, hands: Hands) -> None:
+    class Fussy(ScriptedSink):
+        def send(self, batch: SinkBatch) -> Mapping[str, int]:
+            if any(entry.payload == "bad" for entry in batch.entries):
+                raise SinkRefused("malformed")
+            return super().send(batch)
+
+    sink = Fussy()
+    courier = courier_of(sink, MemoryOutbox(items("a", "bad", "c")))
+    run(courier, hands)
+
+    assert ["a", "c"] == sink.taken
+    assert (2, {"malformed": 1}) == (courier.counters.sent, courier.counters.refused)
+
+
+def test_partial_refusals_are_counted_and_not_repeated(courier_of: Run, hands: Hands) -> None:
+    sink = ScriptedSink({"too-old": 2})
+    courier = courier_of(sink, MemoryOutbox(items(*"abc")))
+    run(courier, hands)
+
+    assert 1 == len(sink.asked)
+    assert (1, {"too-old": 2}) == (courier.counters.sent, courier.counters.refused)
+
+
+def test_a_dead_sink_is_left_alone_and_then_asked_with_one_entry(courier_of: Run, hands: Hands) -> None:
+    sink = ScriptedSink(*[SinkRetry("dead")] * 4)
+    courier = courier_of(sink, MemoryOutbox(items(*"abc")))
+    for _ in range(4):
+        hands.now_s += courier.step()
+
+    assert State.OPEN is courier.breaker.state or State.PROBING is courier.breaker.state
+    assert 4 == len(sink.asked)
+    run(courier, hands)
+    assert [["a"], ["b", "c"]] == sink.asked[4:]
+    assert State.CLOSED is courier.breaker.state
+    assert 1 == courier.counters.breaker_opened
+
+
+def test_an_open_breaker_makes_no_try(courier_of: Run, hands: Hands) -> None:
+    sink = ScriptedSink(*[SinkRetry("dead")] * 4)
+    courier = courier_of(sink, MemoryOutbox(items("a")))
+    for _ in range(4):
+        hands.now_s += 8.0
+        courier.step()
+    hands.now_s += 59.0
+
+    assert 1.0 == courier.step()
+    assert 4 == len(sink.asked)
+
+
+def test_entries_of_other_kinds_are_passed_over(courier_of: Run, hands: Hands) -> None:
+    outbox = MemoryOutbox(items(*"abcd", kind=FINDING))
+    outbox.append("e")
+    sink = ScriptedSink()
+    courier = courier_of(sink, outbox)
+    run(courier, hands)
+
+    assert ["e"] == sink.taken
+    assert (4, 5) == (courier.counters.skipped, courier.saved_seq)
+
+
+def test_what_left_the_outbox_before_it_was_sent_is_counted(courier_of: Run, hands: Hands) -> None:
+    outbox = MemoryOutbox(items("a"))
+    courier = courier_of(ScriptedSink(), outbox)
+    run(courier, hands)
+    outbox.append(*"bcde")
+    outbox.trim(4)
+    run(courier, hands)
+
+    assert 2 == courier.counters.missed
+
+
+def test_a_new_sink_misses_nothing_that_was_gone_before_it_came(courier_of: Run, hands: Hands) -> None:
+    outbox = MemoryOutbox(items(*"abcd"))
+    outbox.trim(3)
+    courier = courier_of(ScriptedSink(), outbox)
+    run(courier, hands)
+
+    assert (0, 2) == (courier.counters.missed, courier.counters.sent)
+
+
+def test_an_error_in_the_sink_itself_loses_nothing(courier_of: Run, hands: Hands) -> None:
+    sink = ScriptedSink(ZeroDivisionError())
+    courier = courier_of(sink, MemoryOutbox(items("a")))
+    with pytest.raises(ZeroDivisionError):
+        courier.step()
+    run(courier, hands)
+
+    assert ["a"] == sink.taken
+
+
+def test_a_disk_that_takes_no_cursor_stops_nothing(courier_of: Run, hands: Hands, tmp_path: Path) -> None:
+    sink = ScriptedSink()
+    courier = courier_of(sink, MemoryOutbox(items(*"abcd")))
+    (tmp_path / "cursor").mkdir()  # what cannot be replaced by a file
+    for _ in range(3):
+        courier.step()
+
+    assert [*"abcd"] == sink.taken
+    assert courier.counters.cursor_errors > 0
+    (tmp_path / "cursor").rmdir()
+    run(courier, hands)
+    assert 4 == read_cursor(tmp_path / "cursor")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"v": 2, "seq": 1}', '{"v": 1, "seq": -1}', '{"v": 1, "seq": true}'])
+def test_a_cursor_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "cursor").write_text(text)
+
+    with pytest.raises(CursorError, match="cursor"):
+        read_cursor(tmp_path / "cursor")
+
+
+def test_nothing_to_do_is_looked_for_once_a_second(courier_of: Run) -> None:
+    courier = courier_of(ScriptedSink(), MemoryOutbox())
+
+    assert IDLE_S == courier.step()
+    assert courier.idle
+
+
+@pytest.mark.parametrize(
+    ("failures", "random", "asked_s", "expected_s"),
+    [(1, 0.0, None, 0.0), (1, 0.5, None, 0.5), (3, 0.5, None, 2.0), (9, 1.0, None, 8.0), (10**6, 1.0, 5.0, 13.0)],
+)
+def test_backoff_doubles_up_to_its_cap(failures: int, random: float, asked_s: float | None, expected_s: float) -> None:
+    assert expected_s == POLICY.backoff.wait_s(failures, random, asked_s)

@@ -1,0 +1,93 @@
+"""Sinks from words: each makes what it says, and what makes no sense is refused in a sentence."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from afterglow_collector.sinks.cloudwatch_agent import CloudWatchAgent
+from afterglow_collector.sinks.cloudwatch_logs import CloudWatchLogs
+from afterglow_collector.sinks.file import RotatingFile
+from afterglow_collector.sinks.otlp import OtlpMetrics, OtlpTraces
+from afterglow_collector.sinks.spec import SpecError, make_sinks
+
+
+def test_a_file_with_its_options() -> None:
+    (sink,) = make_sinks("file:/var/log/a%20b.ndjson?keep=2&max-mb=7", {})
+
+    assert isinstance(sink, RotatingFile)
+    assert (Path("/var/log/a b.ndjson"), 2, 7 * 2**20) == (sink.path, sink.keep, sink.max_bytes)
+
+
+def test_a_log_group_gets_a_stream_of_the_hosts_name() -> None:
+    (sink,) = make_sinks("cloudwatch-logs:/afterglow/metrics?retention=14", {}, host="collector-1")
+
+    assert isinstance(sink, CloudWatchLogs)
+    assert ("/afterglow/metrics", "collector-1", 14) == (sink.group, sink.stream, sink.retention_days)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("cloudwatch-agent:", ("127.0.0.1", 25888)),
+        ("cloudwatch-agent:agent.local", ("agent.local", 25888)),
+        ("cloudwatch-agent:10.0.0.1:1234?protocol=udp", ("10.0.0.1", 1234)),
+        ("cloudwatch-agent:[::1]:1234", ("::1", 1234)),
+    ],
+)
+def test_the_agents_address_has_defaults(text: str, address: tuple[str, int]) -> None:
+    (sink,) = make_sinks(text, {})
+
+    assert isinstance(sink, CloudWatchAgent)
+    assert address == sink.address
+
+
+def test_x_ray_is_the_daemon_where_there_is_an_address_and_the_api_otherwise() -> None:
+    names = [make_sinks(text, {})[0].name for text in ("xray:127.0.0.1:2000", "xray", "xray:?region=eu-west-1")]
+
+    assert ["xray daemon 127.0.0.1:2000", "xray PutTraceSegments", "xray PutTraceSegments"] == names
+
+
+def test_otlp_is_two_sinks_with_the_usual_headers() -> None:
+    environ = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20abc, x-team = shop"}
+    metrics, traces = make_sinks("otlp:http://127.0.0.1:4318/", environ)
+
+    assert isinstance(metrics, OtlpMetrics)
+    assert isinstance(traces, OtlpTraces)
+    assert ("Bearer abc", "shop") == (metrics.client.headers["authorization"], traces.client.headers["x-team"])
+    assert [OtlpTraces] == [type(sink) for sink in make_sinks("otlp:http://h:1?metrics=off", {})]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no sink is called ''; known: stdout, file"),
+        ("kafka:x", "no sink is called 'kafka'"),
+        ("stdout:x", "is too much"),
+        ("file:", "a path is missing"),
+        ("file:/x?keep=many", "keep='many' is not a whole number"),
+        ("file:/x?colour=red", "no option is called 'colour'"),
+        ("cloudwatch-logs:", "a log group is missing"),
+        ("cloudwatch-logs:/g?retention=2", "CloudWatch takes 1, 3, 5"),
+        ("cloudwatch-agent:h:99999", "is no address"),
+        ("cloudwatch-agent:h:1?protocol=sctp", "neither tcp nor udp"),
+        ("otlp:127.0.0.1:4318", "is no URL"),
+        ("otlp:http://h:1?traces=maybe", "neither on nor off"),
+    ],
+)
+def test_what_makes_no_sense_is_said(text: str, said: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        make_sinks(text, {})
+
+    assert said in str(refused.value)
+
+
+def test_a_light_sink_imports_no_heavy_one() -> None:
+    code = (
+        "import sys; import afterglow_collector.sinks; from afterglow_collector.sinks.spec import make_sinks;"
+        "make_sinks('stdout', {}); make_sinks('file:/x', {}); make_sinks('cloudwatch-agent:', {}); print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert {"boto3", "botocore", "requests", "aws_xray_sdk", "opentelemetry", "google.protobuf"} & set(loaded) == set()
