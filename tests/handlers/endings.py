@@ -1,4 +1,4 @@
-"""Functions that come to an end other than their own."""
+"""Functions that come to an end other than their own. ``# ends: NAME`` marks the line that stacks must name."""
 
 import ctypes
 import os
@@ -7,31 +7,53 @@ import sys
 import threading
 import time
 
+MIB = 1 << 20
+kept = []
+
+
+def returns(event, context):
+    return "fine"
+
+
+def raises(event, context):
+    raise KeyError("secret")
+
 
 def times_out(event, context):
-    threading.Thread(target=_waits_too, name="second", daemon=True).start()
-    _waits()
-
-
-def _waits():
-    time.sleep(60)
-
-
-def _waits_too():
-    time.sleep(60)
+    time.sleep(60)  # ends: times_out
 
 
 def times_out_busy(event, context):
     while True:
-        pass
+        _burn()  # ends: times_out_busy
+
+
+def _burn():
+    sum(range(1000))
+
+
+def times_out_in_c(event, context):
+    """C that holds the interpreter's lock: no Python code, and no Python signal handler, runs any more."""
+    pause = ctypes.PyDLL(None).usleep
+    while True:
+        pause(30_000_000)  # ends: times_out_in_c
+
+
+def times_out_with_threads(event, context):
+    threading.Thread(target=_waits_too, name="second", daemon=True).start()
+    time.sleep(60)  # ends: times_out_with_threads
+
+
+def _waits_too():
+    time.sleep(60)  # ends: second
 
 
 def segfaults(event, context):
-    ctypes.string_at(0)
+    ctypes.string_at(0)  # ends: segfaults
 
 
 def aborts(event, context):
-    os.abort()
+    os.abort()  # ends: aborts
 
 
 def exits(event, context):
@@ -47,15 +69,62 @@ def kills_itself(event, context):
 
 
 def eats_memory(event, context):
-    kept = []
     while True:
-        kept.append(bytearray(4 * 1024 * 1024))
+        kept.append(bytearray(4 * MIB))
         time.sleep(0.005)
 
 
-def raises(event, context):
-    raise KeyError("secret")
+def fills_memory_and_is_killed(event, context):
+    """What the kernel does to a process that has filled its memory, done by hand."""
+    _fill(event)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-def returns(event, context):
-    return "fine"
+def fills_memory_and_times_out(event, context):
+    _fill(event)
+    time.sleep(60)  # ends: fills_memory_and_times_out
+
+
+def _fill(event):
+    for _ in range(event["mb"]):
+        kept.append(bytearray(b"x") * MIB)
+    time.sleep(0.3)
+
+
+def answers(event, context):
+    return "x" * event["bytes"]
+
+
+def measures(event, context):
+    return len(event["text"])
+
+
+def sleeps(event, context):
+    time.sleep(event["ms"] / 1000)
+    return os.getpid()
+
+
+def by_name(event, context):
+    """Run the function that the event names, so that one environment can come to several ends."""
+    return globals()[event["do"]](event, context)
+
+
+def _import_something_missing():
+    import no_such_module  # noqa: F401
+
+
+def _raise():
+    raise ValueError("secret")
+
+
+AT_IMPORT = {
+    "import-error": _import_something_missing,
+    "raise": _raise,
+    "exit": lambda: os._exit(5),
+    "system-exit": lambda: sys.exit(6),
+    "segfault": lambda: ctypes.string_at(0),
+    "sleep": lambda: time.sleep(60),
+}
+
+if "AT_IMPORT" in os.environ:
+    AT_IMPORT[os.environ["AT_IMPORT"]]()
