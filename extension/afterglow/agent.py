@@ -130,16 +130,23 @@ class Agent:
             raise ApiError(f"/next was answered {answer.status}: {answer.body[:200]!r}")
         event: dict[str, Any] = json.loads(answer.body)
         if event.get("eventType") != Event.SHUTDOWN:
-            self._answer_or_hold()
+            self._answer_or_hold(str(event.get("requestId")))
         return event
 
-    def _answer_or_hold(self) -> None:
+    def _answer_or_hold(self, request_id: str) -> None:
         """Send ``/next``, unless records are to be out before the environment may freeze."""
         if self.settings.flush == "end":
             self._read_facts()
             self.next_held = self.recorder.hello is not None and not self.hook_gone
+            if self.recorder.has_returned(request_id):  # nobody would release it any more
+                self._tell_before_the_freeze()
         if not self.next_held:
             self.api.send_next()
+
+    def _tell_before_the_freeze(self) -> None:
+        self.teller.invocations(self.recorder, before=self.recorder.count + 1)
+        self.teller.flush(final=True)
+        self._release_next()
 
     def _release_next(self) -> None:
         if self.next_held:
@@ -335,9 +342,7 @@ class Agent:
         self.stacks_due_ns = None
         proc.reset_peak_rss(pid)
         if self.next_held:
-            self.teller.invocations(self.recorder, before=running.index + 1)
-            self.teller.flush(final=True)
-            self._release_next()
+            self._tell_before_the_freeze()
         else:
             before = running.index if self.gets_invokes else running.index + 1
             self.teller.invocations(self.recorder, before=before, patient=self._platform_reports())

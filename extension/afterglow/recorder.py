@@ -97,6 +97,11 @@ class Recorder:
         """Return whether the invocation is over and told: the hook's facts can overtake INVOKE by all of it."""
         return request_id in self.told
 
+    def has_returned(self, request_id: str) -> bool:
+        """Return whether the hook has seen the handler return, told or not."""
+        running = self.running.get(request_id)
+        return request_id in self.told or (running is not None and running.returned is not None)
+
     def anybody_runs(self) -> bool:
         """Return whether a handler has been entered and has not returned."""
         return any(running.returned is None for running in self.running.values())
