@@ -7,11 +7,12 @@ answered with the next ``/next`` before anything else happens, then the facts, a
 import json
 import os
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from afterglow import lifecycle, proc, stacks
 from afterglow.boot import Handoff, say
-from afterglow.callsite import CallSite, choose, read_dependencies
+from afterglow.callsite import CallSite, choose, is_dependency, read_dependencies
 from afterglow.footprint import read_footprint
 from afterglow.inbox import Inbox
 from afterglow.lifecycle import Event, State
@@ -20,16 +21,20 @@ from afterglow.listener import Listener
 from afterglow.platform import translate
 from afterglow.poller import Poller
 from afterglow.recorder import Boot, Recorder
-from afterglow.records import Ending, Sample, Shutdown
+from afterglow.records import Ending, Record, Sample, Shutdown
 from afterglow.running import Closing, Running
 from afterglow.runtime_api import ApiError
 from afterglow.sampler import Look, Sampler
 from afterglow.settings import Settings
 from afterglow.teller import Teller, agent_cpu_ms, read_clock
 
+if TYPE_CHECKING:
+    from afterglow.anatomy import Anatomy
+
 AFTER_RETURN_MS = 1.0  # short enough to tell when the freeze began; grows while none comes
 IDLE_MOST_MS = 1000.0
 WATCHING_MOST_MS = 50.0  # while lingering work is open
+WEIGHING_MOST_MS = 4.0  # between two steps of counting what lies on disk
 SHUTDOWN_DRAIN_MS = 20  # facts that a dying runtime has sent are in the socket already
 SHUTDOWN_REPORT_MS = 150  # how long SHUTDOWN waits for a report that the platform still owes
 SHUTDOWN_MOST_MS = 2000.0  # Lambda's budget where it names no deadline
@@ -66,6 +71,7 @@ class Agent:
         self.runtime_pid: int | None = None
         self.task_root = ""
         self.dependencies: frozenset[str] | None = None
+        self.anatomy: Anatomy | None = None
         self.footprint_due = True
         self.wait_ms = AFTER_RETURN_MS
         self.current: Running | None = None
@@ -220,6 +226,8 @@ class Agent:
         self.teller.findings(self._settled())
         self._tell_init_error(closing)
         self.teller.invocations(self.recorder, before=None)
+        if self.recorder.count:
+            self._tell(self._anatomy().close(self.task_root))
         self._tell_losses()
         clock = read_clock()
         took_ms = round((clock.mono_ns - woke_ns) / 1e6, 3)
@@ -356,6 +364,12 @@ class Agent:
     def _on_fact_ended(self, pid: int, fact: dict[str, Any]) -> None:
         self.lingering.end(pid, fact["w"], fact["at"], fact["cpu"])
 
+    def _on_fact_imports(self, pid: int, fact: dict[str, Any]) -> None:
+        self.recorder.hook_ms += fact["own"] / 1e6
+        self._tell(self._anatomy().hear(pid, fact))
+
+    _on_fact_touched = _on_fact_imports
+
     def _on_fact_gave_up(self, pid: int, fact: dict[str, Any]) -> None:
         del pid
         self.teller.lose("fact", f"hook-gave-up: {fact['error']}")
@@ -403,6 +417,9 @@ class Agent:
         self.wait_ms = min(most_ms, self.wait_ms * 2)
         if self.state == State.GLOWING and self.wait_ms > AFTER_RETURN_MS * 4:
             self._tell_footprint()
+        if self.state == State.GLOWING and self._anatomy().weighs:
+            self._tell(self._anatomy().weigh(self.task_root))
+            self.wait_ms = min(self.wait_ms, WEIGHING_MOST_MS)
         if not self.gets_invokes and self.recorder.count:
             self.teller.invocations(self.recorder, before=self.recorder.count + 1, patient=self._platform_reports())
             self.teller.flush()
@@ -473,10 +490,29 @@ class Agent:
             self.teller.lose("telemetry", reason, count)
         self.teller.losses()
 
+    def _tell(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self.teller.accept(record)
+
+    def _anatomy(self) -> "Anatomy":
+        if self.anatomy is None:
+            from afterglow.anatomy import Anatomy  # noqa: PLC0415 - nothing of it is needed before the first answer
+
+            self.anatomy = Anatomy(self._is_own)
+        return self.anatomy
+
     def _choose(self, frames: list[list[object]]) -> CallSite | None:
+        return choose(frames, self._known_dependencies(), self.task_root)
+
+    def _is_own(self, file: str) -> bool:
+        """Return whether the file is the function's own code."""
+        root = self.task_root
+        return bool(root) and file.startswith(root + "/") and not is_dependency(file, self._known_dependencies(), root)
+
+    def _known_dependencies(self) -> frozenset[str]:
         if self.dependencies is None:
             self.dependencies = read_dependencies(self.task_root) if self.task_root else frozenset()
-        return choose(frames, self.dependencies, self.task_root)
+        return self.dependencies
 
 
 PEACEFUL = ("spindown", "sandboxterminated")

@@ -57,6 +57,27 @@ def _new_works(value: object) -> bool:
     return isinstance(value, list) and all(_wrong_field(work, _NEW_WORK) is None for work in value)
 
 
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
+def _pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and _whole(value[0]) and _whole(value[1])
+
+
+def _import_nodes(value: object) -> bool:
+    """Take [module, parent, total, self, others, number of others, CPU, flags, [[file, line], …]]; times in ns."""
+    return isinstance(value, list) and all(
+        isinstance(node, list)
+        and len(node) == 9
+        and _text(node[0])
+        and all(map(_whole, node[1:8]))
+        and isinstance(node[8], list)
+        and all(map(_pair, node[8]))
+        for node in value
+    )
+
+
 _WORK = {"name": _text, "site": _site, "id": _text_or_none, "n": _whole_or_none, "state": _text, "at": _whole}
 _NEW_WORK = {**_WORK, "w": _whole, "what": _what, "jobs": _whole, "pid": _whole_or_none}
 
@@ -85,8 +106,24 @@ FIELDS: dict[str, dict[str, Any]] = {
         "works": _updates,
     },
     "ended": {"w": _whole, "at": _whole, "cpu": _whole_or_none},
+    "imports": {
+        "id": _text_or_none,
+        "count": _whole,
+        "loose": _pair,
+        "untouched": _text,
+        "watched": _whole,
+        "part": _whole,
+        "parts": _whole,
+        "files": _texts,
+        "nodes": _import_nodes,
+        "own": _whole,
+    },
+    "touched": {"n": _whole, "last": _whole, "names": _texts, "own": _whole},
     "gave-up": {"error": _text},
 }
+
+OPTIONAL: dict[str, dict[str, Any]] = {"init": {"origin": _site}, "returned": {"origin": _site}}
+"""What stands in a fact only where there is something to say."""
 
 
 class FactError(ValueError):
@@ -117,9 +154,6 @@ def _wrong_field(fact: object, fields: dict[str, Any]) -> str | None:
     if not isinstance(fact, dict):
         return "of what is no object"
     return next((name for name, fits in fields.items() if not fits(fact.get(name, _MISSING))), None)
-
-OPTIONAL: dict[str, dict[str, Any]] = {"init": {"origin": _site}, "returned": {"origin": _site}}
-"""What stands in a fact only where there is something to say."""
 
 
 _MISSING = object()

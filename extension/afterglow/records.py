@@ -184,7 +184,75 @@ class Loss(NamedTuple):
     dropped: dict[str, int]  # reason → count
 
 
-Record = Union[Environment, Init, Invocation, Ending, Finding, Sample, Footprint, Shutdown, Overhead, Loss]  # noqa: UP007 - get_args needs the runtime value on 3.10
+class Imports(NamedTuple):
+    """What was imported in Init, or late in one invocation, and what it took: a tree in columns.
+
+    The lists have one entry per module, in the order in which the imports began, so parents come first.
+    total = self + the totals of its children + others. Listed are the modules with the highest totals.
+    """
+
+    at_ms: int
+    request_id: str | None  # None: Init; else the invocation that imported these
+    imported: int  # modules in all
+    modules: list[str]
+    parents: list[int]  # place of the module that imports it; -1: none does, the tree begins here
+    total_ms: list[float]  # with everything that it imports
+    self_ms: list[float]  # without
+    cpu_ms: list[float]  # of the importing thread, with everything that it imports
+    others_ms: list[float]  # of the modules below it that are not listed
+    others: list[int]  # how many these are
+    files: list[str | None]  # where the function's own code imports it, or what imports it
+    lines: list[int | None]
+    failed: list[int]  # places of the imports that raised
+    loose_ms: float  # unlisted modules that hang below no listed one
+    loose: int
+
+
+class Untouched(NamedTuple):
+    """Heavy modules of which no function ran in the first invocations: candidates for a late import.
+
+    Init may have used them; constants and classes without functions of their own leave no trace.
+    """
+
+    at_ms: int
+    invocations: int  # that were watched
+    unknown: str | None  # why it cannot be known here
+    modules: list[str]
+    saved_ms: list[float]  # wall time of Init, less what is needed anyway
+    files: list[str | None]  # where the function's own code imports it
+    lines: list[int | None]
+    unjudged: list[str]  # heavy too, but with parts in C, whose calls leave no trace
+
+
+class Package(NamedTuple):
+    """What lies on disk: the function's deployment package, or its layers. Once per environment."""
+
+    at_ms: int
+    what: str  # function, layers
+    root: str
+    files: int
+    size_bytes: int  # unpacked, as Lambda's limit of 250 MB counts it
+    unreadable: int  # folders
+    stopped: str | None  # why it was not counted to the end
+    names: list[str]  # the biggest packages, biggest first
+    sizes_bytes: list[int]
+
+
+Record = Union[  # noqa: UP007 - get_args needs the runtime value on 3.10
+    Environment,
+    Init,
+    Imports,
+    Untouched,
+    Package,
+    Invocation,
+    Ending,
+    Finding,
+    Sample,
+    Footprint,
+    Shutdown,
+    Overhead,
+    Loss,
+]
 
 KINDS: dict[str, type[Record]] = {cls.__name__.lower(): cls for cls in get_args(Record)}
 

@@ -41,6 +41,20 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "ended": {"t": "ended", "w": 1, "at": 11, "cpu": None},
     "gave-up": {"t": "gave-up", "error": "KeyError"},
+    "imports": {
+        "t": "imports",
+        "id": None,
+        "count": 1,
+        "loose": [0, 0],
+        "untouched": "",
+        "watched": 1,
+        "part": 1,
+        "parts": 1,
+        "files": ["/var/task/app.py"],
+        "nodes": [["app", -1, 9_000, 8_000, 1_000, 1, 7_000, 0, [[0, 3]]]],
+        "own": 2_000,
+    },
+    "touched": {"t": "touched", "n": 1, "last": 0, "names": ["app"], "own": 1_000},
 }
 
 

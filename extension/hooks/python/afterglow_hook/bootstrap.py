@@ -12,7 +12,7 @@ import resource
 import time
 from _thread import get_ident as _get_ident
 
-from afterglow_hook import current, look, origins, wire
+from afterglow_hook import current, imports, look, origins, wire
 from afterglow_hook.callsite import site_of_error, spelled
 from afterglow_hook.waits import IDLE, task_state
 
@@ -35,6 +35,7 @@ def give_up(error: BaseException) -> None:
         os.write(2, f"afterglow: hook switched off: {type(error).__name__}: {error}\n".encode())
         wire.send({"t": "gave-up", "error": type(error).__name__})
         wire.close()
+        imports.end()
 
 
 def attach(bootstrap: ModuleType) -> None:
@@ -51,6 +52,7 @@ def attach(bootstrap: ModuleType) -> None:
 def _timed_import(get_handler: Callable[[str], Any]) -> Callable[[str], Any]:
     def _get_handler(handler: str) -> Any:
         _connect_fork()
+        _safely(imports.begin)
         began_ns, cpu_ns = time.monotonic_ns(), time.process_time_ns()
         failed: dict[str, Any] = {"error": "unknown"}
         try:
@@ -65,8 +67,16 @@ def _timed_import(get_handler: Callable[[str], Any]) -> Callable[[str], Any]:
         finally:
             fact = {"t": "init", "from": began_ns, "at": time.monotonic_ns(), **failed}
             wire.send({**fact, "cpu": time.process_time_ns() - cpu_ns})
+            _safely(imports.end_of_init)
 
     return _get_handler
+
+
+def _safely(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except Exception as error:
+        give_up(error)
 
 
 def _origin_of_import(raised: BaseException) -> list[list[object]]:
@@ -205,6 +215,8 @@ class _Invocation:
                 fact["origin"] = self.origin
             fact["own"] = self.own_ns + time.monotonic_ns() - began_ns
             wire.send(fact)
+            if imports.watching:
+                imports.tell(self.index)
         except Exception as error:
             give_up(error)
 
@@ -255,4 +267,5 @@ def note_cancelled(tasks: Any) -> None:
 def forget_all() -> None:
     """In a forked child: the parent's invocation is not ours to report."""
     look.forget_all()
+    imports.forget_all()
     _cancelled.clear()
