@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from afterglow.version import __version__
-from afterglow_layer.commands import layer, run
+from afterglow_layer.commands import collect, layer, run
 from afterglow_layer.failure import Failure
 
 INTERRUPTED = 130
@@ -19,6 +19,7 @@ examples:
   afterglow run app.handler                        three invocations of app.handler in this folder
   afterglow run app.handler --event event.json     the same with an event of your own
   afterglow layer build                            dist/afterglow-layer-x86_64.zip and -arm64.zip
+  afterglow collect                                take records over HTTP, hand them on as metrics
 """
 
 
@@ -34,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run.add_to(verbs)
     layer.add_to(verbs)
+    collect.add_to(verbs)
     return parser
 
 

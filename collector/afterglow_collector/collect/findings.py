@@ -68,7 +68,9 @@ class Findings:
         self._sites[site] = merged  # now the last one
         merged.at_ms = now_ms
         for index, change in enumerate(CHANGES):
-            merged.new[index] += finding.changes.count(change)
+            count = finding.changes.count(change)
+            merged.new[index] += count
+            merged.counts[index] += count
         merged.first_seen_ms = min(merged.first_seen_ms, finding.at_ms)
         if finding.at_ms >= merged.last_seen_ms:
             merged.last_seen_ms = finding.at_ms
@@ -83,7 +85,6 @@ class Findings:
         told: list[tuple[int, str]] = []
         for site, merged in self._sites.items():
             if any(merged.new):
-                merged.counts = [old + new for old, new in zip(merged.counts, merged.new, strict=True)]
                 told.append((merged.last_seen_ms, json.dumps(_summary(site, merged), separators=(",", ":"))))
                 merged.new = [0, 0, 0, 0]
         return told

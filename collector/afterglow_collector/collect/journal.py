@@ -56,6 +56,7 @@ class Journal:
         self.waiting_entries = 0
         self.bytes_written = 0  # the thread's
         self.groups = 0
+        self.failure: str | None = None  # why the last group could not be made durable
         self._post = post
         self._segment_bytes = segment_bytes
         self._queue: SimpleQueue[Pending | None] = SimpleQueue()
@@ -124,7 +125,9 @@ class Journal:
             os.fdatasync(fd)
         except OSError as error:
             self._leave_segment(cut=True)
+            self.failure = error.strerror
             return error
+        self.failure = None
         self._size += size
         self.bytes_written += size
         self.groups += 1

@@ -8,11 +8,11 @@ refuses is tried again until it is taken: the journal keeps its cause.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from afterglow.emf import DIMENSIONS, Emitter, dimension_value, encode
 from afterglow.window import Series
@@ -42,20 +42,27 @@ class Snapshot(NamedTuple):
     done: Callable[[int], None]
 
 
+class Reader(Protocol):
+    """Somebody who reads the outbox, and is told when there is something new."""
+
+    def wake(self) -> None:
+        """Look into the outbox."""
+
+
 Item = Publication | Passing | Snapshot
 
 
 class Publisher:
     """``published`` counts outbox entries by kind; ``unpublishable`` windows that CloudWatch would refuse."""
 
-    def __init__(self, outbox: Outbox, checkpoints: Path, emitter: Emitter, wake: Callable[[], None]) -> None:
+    def __init__(self, outbox: Outbox, checkpoints: Path, emitter: Emitter, readers: Sequence[Reader]) -> None:
         self.outbox = outbox
         self.checkpoints = checkpoints
         self.emitter = emitter
         self.published: dict[str, int] = {}
         self.unpublishable = 0
         self.failure: str | None = None  # why the disk takes nothing at the moment
-        self._wake = wake
+        self._readers = readers
         self._names = list(dict.fromkeys(name for names in emitter.dimension_sets for name in names))
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
         self._given_up = Event()
@@ -88,7 +95,8 @@ class Publisher:
                 self.outbox.append(entries, mark)
                 for entry in entries:
                     self.published[entry.kind] = self.published.get(entry.kind, 0) + 1
-        self._wake()
+        for reader in self._readers:
+            reader.wake()
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:

@@ -1,0 +1,81 @@
+"""What can be asked for, and by whom. In: a path. Out: a Route, and the answers that need no body.
+
+docs/collector.md describes the interface for people, ``openapi.json`` for machines; a test holds all three together.
+"""
+
+import json
+from collections.abc import Callable
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from afterglow.version import __version__
+from afterglow_collector.collect import answers
+from afterglow_collector.collect.answers import JSON, TEXT, Answer
+
+if TYPE_CHECKING:
+    from afterglow_collector.collect.service import Service
+
+RECORDS = b"/v1/records"
+MAX_FINDINGS_SHOWN = 1000
+
+
+class Route(NamedTuple):
+    """One path. ``public``: asked without a token."""
+
+    methods: tuple[bytes, ...]
+    public: bool
+    answer: Callable[["Service"], Answer]
+
+
+def _healthy(_: "Service") -> Answer:
+    """Tell a liveness probe that the process lives and its event loop turns."""
+    return Answer(200, b"ok\n", TEXT)
+
+
+def _ready(service: "Service") -> Answer:
+    problem = service.problem()
+    return Answer(200, b"ready\n", TEXT) if problem is None else answers.try_again(503, problem, 5)
+
+
+def _metrics(service: "Service") -> Answer:
+    return Answer(200, service.expose(), CONTENT_TYPE_LATEST.encode())
+
+
+def _findings(service: "Service") -> Answer:
+    shown = [summary for summary, _ in zip(service.state.findings.summaries(), range(MAX_FINDINGS_SHOWN), strict=False)]
+    body = {"sites": len(service.state.findings), "findings": shown}
+    return Answer(200, json.dumps(body, separators=(",", ":")).encode(), JSON)
+
+
+def _openapi(_: "Service") -> Answer:
+    return Answer(200, json.dumps(openapi(), separators=(",", ":")).encode(), JSON)
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of this version."""
+    document: dict[str, Any] = json.loads((files(__package__) / "openapi.json").read_text())
+    document["info"]["version"] = __version__
+    return document
+
+
+def _no_batch(_: "Service") -> Answer:
+    raise AssertionError("batches go to the intake")
+
+
+_GET = (b"GET", b"HEAD")
+
+ROUTES: dict[bytes, Route] = {
+    RECORDS: Route((b"POST",), False, _no_batch),
+    b"/v1/findings": Route(_GET, False, _findings),
+    b"/metrics": Route(_GET, False, _metrics),
+    b"/healthz": Route(_GET, True, _healthy),
+    b"/readyz": Route(_GET, True, _ready),
+    b"/openapi.json": Route(_GET, True, _openapi),
+}
+
+
+def known() -> str:
+    """Return the paths that there are, for somebody who asked for another."""
+    return "known: " + ", ".join(path.decode() for path in ROUTES)

@@ -1,0 +1,173 @@
+"""The service: requests to the intake, minutes to the publisher, state to disk, in one event loop.
+
+In: requests from connections, a tick a second, stop. Out: answers; entries in the journal; work for the publisher.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from afterglow.window import MINUTE_MS
+from afterglow_collector.collect import answers, routes
+from afterglow_collector.collect.answers import Answer
+from afterglow_collector.collect.connection import Connection, Reply, Request
+from afterglow_collector.collect.entries import CLOSE, FOREVER, Close, encode_close
+from afterglow_collector.collect.publisher import Publisher, Snapshot
+from afterglow_collector.collect.tokens import Tokens
+
+if TYPE_CHECKING:
+    from afterglow_collector.collect.intake import Intake
+    from afterglow_collector.collect.options import Options
+
+LOG = logging.getLogger(__name__)
+
+CHECKPOINT_S = 300
+
+Post = Callable[[Callable[[], None]], object]
+"""Runs a function on the event loop, from any thread."""
+
+
+def now_ms() -> int:
+    """Return the time: Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Service:
+    """What connections talk to. ``ready`` is False before the start is over and once the end has begun."""
+
+    def __init__(self, options: "Options", intake: "Intake", publisher: Publisher, tokens: Tokens, post: Post) -> None:
+        self.options = options
+        self.post = post
+        self.intake = intake
+        self.publisher = publisher
+        self.tokens = tokens
+        self.counts = intake.counts
+        self.state = intake.state
+        self.connections: set[Connection] = set()
+        self.max_body_bytes = options.max_body_kb << 10
+        self.max_connections = options.max_connections
+        self.stopping = False
+        self.expose: Callable[[], bytes] = bytes
+        self._closing_before = self.state.closed_before
+        self._close_under_way = False
+        self._snapshot_under_way = False
+        self._saved_lsn = self.state.lsn
+        self._saved_s = time.monotonic()
+        self._saved_bytes = 0
+
+    def admit(self, method: bytes, path: bytes, headers: dict[bytes, bytes]) -> Answer | None:
+        """Return the answer to a request that has no right to be here, None for the others."""
+        route = routes.ROUTES.get(path)
+        if route is None:
+            return answers.problem(404, f"no such path; {routes.known()}")
+        if method not in route.methods:
+            allow = b", ".join(route.methods)
+            problem = answers.problem(405, f"{path.decode('latin-1')} takes {allow.decode()}")
+            return problem._replace(headers=((b"allow", allow),))
+        if not route.public and not self.tokens.allow(headers.get(b"authorization", b"")):
+            self.counts.unauthorized += 1
+            problem = answers.problem(401, "send a token that is in force: Authorization: Bearer TOKEN")
+            return problem._replace(headers=((b"www-authenticate", b"Bearer"),))
+        return None
+
+    def serve(self, request: Request, reply: Reply) -> None:
+        """Answer a request. The one guard that keeps a bug from taking the others' requests down is here."""
+        began_s = time.perf_counter()
+
+        def counted(answer: Answer) -> None:
+            self.counts.answered(answer.status, time.perf_counter() - began_s)
+            reply(answer)
+
+        try:
+            if request.path == routes.RECORDS:
+                self._take(request, counted)
+            else:
+                counted(routes.ROUTES[request.path].answer(self))
+        except Exception:
+            LOG.exception("%s %s", request.method.decode(), request.path.decode("latin-1"))
+            self.counts.bugs += 1
+            counted(answers.problem(500, "a bug of the collector's; its log tells more"))
+
+    def tick(self) -> None:
+        """Do what is due; once a second."""
+        now = now_ms()
+        self.tokens.refresh()
+        self._close_minutes(now)
+        self._save_if_due()
+
+    def close_all(self, done: Callable[[], None]) -> None:
+        """Close every window, whatever its minute, and call back when that is on its way to the sinks."""
+        if self.state.something_to_close(FOREVER):
+            self._append_close(Close(now_ms(), FOREVER), done)
+        else:
+            done()
+
+    def save(self) -> None:
+        """Have the state written behind everything that it has published."""
+        journal = self.intake.journal
+        if journal is None or self.state.lsn == self._saved_lsn:
+            return
+        lsn = self.state.lsn
+        self._snapshot_under_way = True
+        self._saved_s, self._saved_bytes = time.monotonic(), journal.bytes_written
+
+        def written(oldest_lsn: int) -> None:  # on the publisher's thread
+            journal.remove_before(oldest_lsn + 1)
+            self.post(partial(self._saved, lsn))
+
+        self.publisher.put(Snapshot(lsn, self.state.to_plain(), written))
+
+    def problem(self) -> str | None:
+        """Return why the service is not ready; None when it is."""
+        if self.stopping:
+            return "stopping"
+        if self.publisher.failure is not None:
+            return f"nothing can be published: {self.publisher.failure}"
+        journal = self.intake.journal
+        if journal is not None and journal.failure is not None:
+            return f"nothing can be made durable: {journal.failure}"
+        return None
+
+    def _take(self, request: Request, reply: Reply) -> None:
+        if self.stopping:
+            reply(answers.try_again(503, "the collector is stopping", 5))
+            return
+        self.counts.bytes_in += len(request.body)
+        self.intake.take(request.headers, request.body, now_ms(), reply)
+
+    def _close_minutes(self, now: int) -> None:
+        before = self.state.over_before(now)
+        if before <= self._closing_before or self._close_under_way:
+            return
+        if self.state.something_to_close(before):
+            self._append_close(Close(now, before), lambda: None)
+        else:
+            self._closing_before = before
+
+    def _append_close(self, close: Close, done: Callable[[], None]) -> None:
+        def durable(lsn: int, error: OSError | None) -> None:
+            self._close_under_way = False
+            if error is None:
+                self.publisher.put(self.state.apply_close(lsn, close))
+                self._closing_before = max(self._closing_before, min(close.before, close.now_ms // MINUTE_MS))
+            done()  # the minutes of a close that failed are closed by the next one
+
+        self._close_under_way = True
+        if self.intake.journal is None:
+            durable(self.state.lsn + 1, None)
+        else:
+            self.intake.journal.append(CLOSE, encode_close(close), durable)
+
+    def _saved(self, lsn: int) -> None:
+        self._saved_lsn = lsn
+        self._snapshot_under_way = False
+
+    def _save_if_due(self) -> None:
+        journal = self.intake.journal
+        if journal is None or self._snapshot_under_way:
+            return
+        grown = journal.bytes_written - self._saved_bytes
+        if grown > self.options.checkpoint_mb << 20 or time.monotonic() - self._saved_s > CHECKPOINT_S:
+            self.save()
