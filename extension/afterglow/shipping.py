@@ -213,7 +213,7 @@ class Shipper:
             "Content-Type: application/x-ndjson",
             "Content-Encoding: gzip",
             f"Content-Length: {len(body)}",
-            f"Afterglow-Batch: {self.env_id}/{seq}",
+            f"Afterglow-Seq: {seq}",
             "Connection: close",
         ]
         if self.token:
