@@ -1,6 +1,7 @@
-"""What to do about a finding: a table, looked up by what it is, how it ended and what it was doing.
+"""What to do about a finding or a bad ending: tables, looked up by what it is, how it ended and what it was doing.
 
-In: a finding of the run document. Out: sentences, the repair first. docs/findings.md explains each at length.
+In: a finding of the run document, or an ending's kind. Out: sentences, the repair first. docs/findings.md explains
+each at length.
 """
 
 from typing import Any, NamedTuple
@@ -81,3 +82,49 @@ def advise(finding: dict[str, Any]) -> list[str]:
     state = (finding["state"] or "").lower()
     sentences.extend(next(([hint.sentence] for hint in HINTS if any(w in state for w in hint.words)), []))
     return sentences
+
+
+ENDING_REPAIRS: dict[str, str] = {
+    "timeout": (
+        "Give what it waits for a time limit of its own, below context.get_remaining_time_in_millis(): then the "
+        "handler can still answer, and say what was slow. Raise the function's timeout only if the work needs it."
+    ),
+    "timeout, busy": (
+        "It was computing, not waiting. CPU comes with memory: 1,769 MB buy one whole core. Raise the memory size, "
+        "do less in one invocation, or raise the timeout."
+    ),
+    "timeout of Init": (
+        "Import less, or later: inside the function that needs it. Nothing that waits for a network belongs into "
+        "a module's top level; Lambda gives Init 10 s."
+    ),
+    "out-of-memory": (
+        "Raise the memory size above what the curve tends to, or hold less at once: stream, page, and let go of "
+        "what is done. The line above is where it was when it died, which need not be what holds the most."
+    ),
+    "crash": (
+        "A fatal signal comes from native code: ctypes, or a package with parts in C. Check that it was built for "
+        "this architecture, this Python and Amazon Linux, and that no thread uses what another one has freed."
+    ),
+    "exit": (
+        "Something ended the process: sys.exit, os._exit, or a signal from outside. Return or raise instead; "
+        "code that was written as a script often exits where a handler must not."
+    ),
+    "init-error": (
+        "Every cold start will fail like this one. Check that the package with its dependencies is whole, and was "
+        "built for this Python and this architecture, and that what the import reads is there."
+    ),
+    "aborted": "Nothing need be wrong with the handler: its environment was taken away while it ran.",
+}
+"""By kind of ending; a handler that raises knows itself what to do about it."""
+
+ENVIRONMENT_ENDED = (
+    "The environment ended with it: its memory, its connections and /tmp are gone, and the next invocation is a "
+    "cold start. Asynchronous invocations are tried twice more, so a second run must do no harm."
+)
+
+
+def advise_on_ending(kind: str, *, ends_environment: bool) -> list[str]:
+    """Return what to do about a bad ending, then what came of it; nothing for a kind without advice."""
+    if kind not in ENDING_REPAIRS:
+        return []
+    return [ENDING_REPAIRS[kind], *([ENVIRONMENT_ENDED] if ends_environment else [])]

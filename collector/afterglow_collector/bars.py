@@ -6,7 +6,8 @@ In: the run document. Out: bars in Unix epoch milliseconds; ``chart`` draws them
 from typing import Any, NamedTuple
 
 from afterglow_collector.sites import by_site
-from afterglow_collector.timeline import chosen, failed, span_of
+from afterglow_collector.timeline import CUT_SHORT, chosen, failed, how_it_ended, span_of
+from afterglow_collector.timeline import SHORT as SHORT_ENDINGS
 
 SHORT = {"executor": "pool", "asyncio-task": "task"}
 
@@ -19,7 +20,7 @@ class Bar(NamedTuple):
     from_ms: float
     to_ms: float
     kind: str
-    end: str | None = None  # of work: done, lost, open; of a handler: its status
+    end: str | None = None  # of work: done, lost, open; of a handler: error, cut
 
 
 def bars_of(document: dict[str, Any]) -> list[Bar]:
@@ -63,14 +64,14 @@ def init_bars(init: dict[str, Any]) -> list[Bar]:
 
 def handler_bar(invocation: dict[str, Any]) -> Bar:
     """Return the handler's own time, or the caller's where the hook did not measure it."""
-    caller = invocation["caller"]
-    how = (caller["outcome"] if caller else invocation["status"]) if failed(invocation) else ""
-    label = f"#{invocation['invocation']} {how}".rstrip()
+    how = how_it_ended(invocation) if failed(invocation) else ""
+    end = ("cut" if how in CUT_SHORT else "error") if how else None
+    label = f"#{invocation['invocation']} {SHORT_ENDINGS.get(how, how)}".rstrip()
     took, at = invocation["duration_ms"], invocation["at_ms"]
     if took is not None:
-        return Bar(label, took, at, at + took, "handler", "error" if failed(invocation) else None)
-    begin, end = span_of(invocation)
-    return Bar(label, end - begin, begin, end, "caller", "error" if failed(invocation) else None)
+        return Bar(label, took, at, at + took, "handler", end)
+    begin, until = span_of(invocation)
+    return Bar(label, until - begin, begin, until, "caller", end)
 
 
 def _work_bar(nth: int, finding: dict[str, Any], begin: float) -> Bar:

@@ -35,16 +35,23 @@ LOOKS = {
     "work": Look("━", "yellow bold"),
     "work frozen": Look("╌", "yellow"),
 }
-ENDS = {"done": Look("●", "yellow bold"), "lost": Look("✗", "red bold"), "open": Look("▶", "yellow bold")}
+ENDS = {
+    "done": Look("●", "yellow bold"),
+    "lost": Look("✗", "red bold"),
+    "open": Look("▶", "yellow bold"),
+    "cut": Look("╳", "red bold"),  # noqa: RUF001 - a cross, not a letter
+}
 
 LEGEND = {
     "init": "Init, with its phases",
     "handler": "handler",
     "caller": "as the caller saw it",
+    "failed": "failed",
     "work": "work left behind",
     "work frozen": "the same, frozen",
 }
-END_LEGEND = {"done": "ended", "lost": "lost", "open": "not seen to end"}
+END_LEGEND = {"done": "ended", "lost": "lost", "open": "not seen to end", "cut": "cut short"}
+FAILED = ("error", "cut")
 
 
 def draw(bars: list[Bar], stretches: list[Stretch], columns: int) -> list[Text]:
@@ -61,7 +68,7 @@ def draw(bars: list[Bar], stretches: list[Stretch], columns: int) -> list[Text]:
 
 def legend(bars: list[Bar], stretches: list[Stretch], columns: int) -> list[Text]:
     """Return what the glyphs of this chart stand for, no entry broken across lines."""
-    kinds = {bar.kind for bar in bars} | ({"work frozen"} if any(bar.kind == "work" for bar in bars) else set())
+    kinds = {_kind(bar) for bar in bars} | ({"work frozen"} if any(bar.kind == "work" for bar in bars) else set())
     entries = [(LOOKS[kind], words) for kind, words in LEGEND.items() if kind in kinds]
     entries += [(ENDS[end], words) for end, words in END_LEGEND.items() if end in {bar.end for bar in bars}]
     entries += [(look, fold) for fold, look in FOLDS.items() if fold in {s.fold for s in stretches}]
@@ -112,7 +119,11 @@ def _row(bar: Bar, axis: Axis) -> Text | None:
 def _look(bar: Bar, *, frozen: bool) -> Look:
     if bar.kind == "work":
         return LOOKS["work frozen" if frozen else "work"]
-    return LOOKS["failed" if bar.end == "error" else bar.kind]
+    return LOOKS[_kind(bar)]
+
+
+def _kind(bar: Bar) -> str:
+    return "failed" if bar.end in FAILED else bar.kind
 
 
 def _text(bar: Bar, cells: list[Look]) -> Text:

@@ -9,8 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from afterglow_collector.timeline import chosen, failed
-from afterglow_collector.words import MB, UNKNOWN, counted, in_bytes, in_mb, in_ms
+from afterglow_collector.timeline import SHORT, chosen, failed, how_it_ended
+from afterglow_collector.words import MB, counted, in_bytes, in_mb, in_ms
 
 FIGURES_COLUMNS = 50  # what the invocation table takes without its bars
 SHOWN_SOURCES = {"duration_ms": "duration", "cpu_user_ms": "CPU", "peak_rss_bytes": "peak memory"}
@@ -70,7 +70,8 @@ def _shorter(cpu_ms: float | None, duration_ms: float | None) -> float | None:
 
 
 def _status(row: dict[str, Any]) -> str:
-    return (row["caller"]["outcome"] if row["caller"] else row["status"]) or UNKNOWN
+    word = how_it_ended(row)
+    return SHORT.get(word, word)
 
 
 def _seen_ms(row: dict[str, Any]) -> float | None:

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from afterglow_collector.advice import advise
-from afterglow_collector.quote import read_lines, shown_path
 from afterglow_collector.sites import by_site, worst
+from afterglow_collector.sourced import quoted_lines, site_line
 from afterglow_collector.words import headline, in_ms, invocation, listed, outcome, printable
 
 OUTCOMES_SHOWN = 5  # per call site; the rest is counted
@@ -36,7 +36,7 @@ def _block(nth: int, findings: list[dict[str, Any]], source_root: Path | None) -
     return [
         title,
         Padding(_site(first, source_root), (0, 0, 0, 4), expand=False),
-        *_quote(first, source_root),
+        *quoted_lines(first["where"]["file"], first["where"]["line"], source_root),
         Padding(_facts(findings), (0, 0, 0, 4), expand=False),
     ]
 
@@ -45,25 +45,7 @@ def _site(finding: dict[str, Any], source_root: Path | None) -> Text:
     where = finding["where"]
     if where["file"] is None:
         return Text(f"{printable(finding['name'])}; no line of the function's own code started it")
-    site = Text(f"{printable(shown_path(where['file'], source_root))}:{where['line']}", "cyan")
-    if where["function"]:
-        site.append(f" in {printable(where['function'])}()", "default")
-    return site
-
-
-def _quote(finding: dict[str, Any], source_root: Path | None) -> list[RenderableType]:
-    where = finding["where"]
-    if where["file"] is None or where["line"] is None:
-        return []
-    lines = read_lines(where["file"], where["line"], source_root)
-    digits = len(str(lines[-1].number)) if lines else 0
-    quoted = []
-    for line in lines:
-        text = Text("    → " if line.is_site else "      ", "yellow bold", no_wrap=True, overflow="ellipsis")
-        text.append(f"{line.number:>{digits}} │ ", "dim not bold")
-        text.append(printable(line.text), "bold" if line.is_site else "dim not bold")
-        quoted.append(text)
-    return list(quoted)
+    return site_line(where["file"], where["line"], where["function"], source_root)
 
 
 def _facts(findings: list[dict[str, Any]]) -> Table:

@@ -16,13 +16,14 @@ from rich.text import Text
 
 from afterglow_collector.bars import bars_of
 from afterglow_collector.chart import draw, legend
+from afterglow_collector.ending_blocks import ending_blocks
 from afterglow_collector.figures import cost_figures, invocation_figures, loss_figures, memory_figures
 from afterglow_collector.lingering import lingering_blocks
 from afterglow_collector.timeline import left_out, stretches_of
-from afterglow_collector.verdict import title_of, troubles_of, verdict_of
+from afterglow_collector.verdict import last_words_of, problem_of, title_of, verdict_of
 
 MARGIN = 2
-ASCII = str.maketrans("█▒░▄▂━╌●✗▶·⋯─│→–…\u00a0", "#=:__=-ox>.~-|>-~ ")  # noqa: RUF001 - glyph to look-alike
+ASCII = str.maketrans("█▒░▄▂━╌●✗▶·⋯─│→–…\u00a0╳▁▃▅▆▇┤┄", "#=:__=-ox>.~-|>-~ X._=+*|.")  # noqa: RUF001 - glyph to look-alike
 
 
 class _Page(NamedTuple):
@@ -55,7 +56,9 @@ def _parts(document: dict[str, Any], columns: int, source_root: Path | None) -> 
         Text(),
         title_of(document),
         Text(),
-        *troubles_of(document),
+        *problem_of(document),
+        *ending_blocks(document, source_root, columns),
+        *last_words_of(document),
         verdict_of(document),
     ]
     parts += lingering_blocks(document, source_root)

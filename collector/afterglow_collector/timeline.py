@@ -34,6 +34,21 @@ def failed(invocation: dict[str, Any]) -> bool:
     return bool(caller["outcome"] != "ok" if caller else invocation["status"] not in (None, "ok"))
 
 
+def how_it_ended(invocation: dict[str, Any]) -> str:
+    """Return one word for it: the record's where that knows of a bad ending, else what the caller saw."""
+    status, caller = invocation["status"], invocation["caller"]
+    if status in (None, "ok", "unknown") and caller:
+        return str(caller["outcome"])
+    return str(status or "unknown")
+
+
+SHORT = {"out-of-memory": "memory", "init-error": "init", "no-answer": "silent"}
+"""Words for endings that are too long for a label."""
+
+CUT_SHORT = ("timeout", "out-of-memory", "crash", "init-error", "aborted", "no-answer")
+"""Endings that are not the handler's own."""
+
+
 def span_of(invocation: dict[str, Any]) -> tuple[float, float]:
     """Return when it began and ended: for the caller if there was one, else for the handler."""
     caller = invocation["caller"]

@@ -1,24 +1,16 @@
-"""The top of the report: what was run, what failed, and whether work was left behind.
+"""The top of the report: what was run, what went wrong with the run itself, and whether work was left behind.
 
 In: the run document. Out: lines of rich Text.
 """
 
-import json
 from typing import Any
 
 from rich.text import Text
 
 from afterglow_collector.sites import by_site
-from afterglow_collector.timeline import failed
-from afterglow_collector.words import counted, in_ms, printable
+from afterglow_collector.words import counted, printable
 
-FAILURES = {
-    "error": "raised",
-    "timeout": "timed out",
-    "crash": "ended its runtime:",
-    "no-answer": "got no answer",
-}
-DETAIL_SHOWN = 200  # characters of a log line, or of a failed call's answer
+DETAIL_SHOWN = 200  # characters of a log line
 LOG_LINES_SHOWN = 5
 
 
@@ -44,43 +36,22 @@ def _version(python: str) -> str:
     return python.rpartition("(")[2].rstrip(")")
 
 
-def troubles_of(document: dict[str, Any]) -> list[Text]:
-    """Return what went wrong with the run, its Init and its calls, and then the end of the log."""
-    lines = []
-    if document["run"]["problem"]:
-        lines.append(_bad(printable(document["run"]["problem"])))
-    inits = [environment["init"] for environment in document["environments"] if environment["init"]]
-    lines += [_bad(f"Init: the handler's module raised {i['error_type']}") for i in inits if i["error_type"]]
-    lines += [line for call in document["invocations"] if failed(call) for line in _failure(call)]
-    if lines and (document["run"]["problem"] or any(_is_mute(call) for call in document["invocations"])):
-        lines += [_detail("log: " + line) for line in document["run"]["logs"][-LOG_LINES_SHOWN:]]
+def problem_of(document: dict[str, Any]) -> list[Text]:
+    """Return why the run could not do what was asked of it."""
+    problem = document["run"]["problem"]
+    return [_bad(printable(problem)), Text()] if problem else []
+
+
+def last_words_of(document: dict[str, Any]) -> list[Text]:
+    """Return the end of the function's log, where a call failed without the handler's own error for an answer."""
+    mute = document["run"]["problem"] or any(_is_mute(call) for call in document["invocations"])
+    lines = [_detail("log: " + line) for line in document["run"]["logs"][-LOG_LINES_SHOWN:]] if mute else []
     return [*lines, Text()] if lines else []
 
 
 def _is_mute(call: dict[str, Any]) -> bool:
-    """Return whether the call failed without the handler's own error for an answer: then the log may tell."""
+    """Return whether only the log can tell more."""
     return bool(call["caller"]) and call["caller"]["outcome"] not in ("ok", "error")
-
-
-def _failure(call: dict[str, Any]) -> list[Text]:
-    caller = call["caller"]
-    number = f"Invocation #{call['invocation']}"
-    if caller is None:
-        return [_bad(f"{number}: {call['status']} {call['error_type'] or ''}".rstrip())]
-    words = FAILURES.get(caller["outcome"], caller["outcome"])
-    kind = (caller["error_type"] or call["error_type"]) if caller["outcome"] != "timeout" else None
-    status = f", HTTP {caller['http_status']}" if caller["http_status"] not in (None, 200) else ""
-    line = _bad(f"{number} {words}{f' {printable(kind)}' if kind else ''} ({in_ms(caller['took_ms'])}{status})")
-    return [line, *(_detail(part) for part in _told(caller["answer"]) if part.strip())]
-
-
-def _told(answer: str) -> list[str]:
-    """Return what the answer says: the error's message and where it was raised, else the answer as it is."""
-    try:
-        error = json.loads(answer)
-        return [str(error["errorMessage"]), *[str(line) for line in error.get("stackTrace") or []][-1:]]
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return [answer]  # no error of the handler's; or longer than what is kept of an answer
 
 
 def _detail(words: str) -> Text:
@@ -106,7 +77,17 @@ def verdict_of(document: dict[str, Any]) -> Text:
         words = "The hook in the runtime was not heard, so whether work was left behind is not known."
         return Text(words + " Does the function set PYTHONPATH? Then attach it by the exec wrapper.", "yellow")
     dropped = any(sum(entry["dropped"].values()) for entry in document["losses"].values())
-    words = f"No work was left behind in {calls}."
+    words = _nothing_left(document["invocations"])
     if dropped:
         return Text(f"{words} But some facts were dropped (see below), so it may have gone unseen.", "yellow")
     return Text(words, "green bold")
+
+
+def _nothing_left(invocations: list[dict[str, Any]]) -> str:
+    """Return it for those whose handler returned: of the others nothing can be said."""
+    returned = [call for call in invocations if call["status"] in ("ok", "error")]
+    if len(returned) == len(invocations):
+        return f"No work was left behind in {counted(len(invocations), 'invocation')}."
+    if not returned:
+        return "No handler returned, so there was no work to leave behind."
+    return f"No work was left behind in the {counted(len(returned), 'invocation')} that returned."

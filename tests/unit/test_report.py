@@ -12,6 +12,7 @@ from tests.unit.sample_runs import (
     CALLS,
     START_MS,
     call,
+    ending,
     environment,
     facts,
     finding,
@@ -67,6 +68,12 @@ LONG = finding(
     function="handler_" * 30,
     state="waiting in " + "module." * 40,
 )
+ENDED = ending(
+    status="out-of-memory",
+    peak_rss_bytes=700 << 20,
+    memory_curve=[[-10.0 * n, 700.0 - n] for n in range(300, 0, -1)],
+    stacks=[["/var/task/" + "deep/" * 40 + "app.py:7 in " + "f" * 90] * 20] * 9,
+)
 RUNS: dict[str, tuple[list[Record], dict[str, Any]]] = {
     "clean": (records(), {}),
     "resumed and lost": (records(finding(), resumed(), LOST), {}),
@@ -79,6 +86,10 @@ RUNS: dict[str, tuple[list[Record], dict[str, Any]]] = {
     "failed calls": (
         records(),
         {"calls": [CALLS[0], call(2, 756, outcome="crash", http_status=502, error_type="Runtime.ExitError")]},
+    ),
+    "bad endings": (
+        [*records(), ENDED],
+        {"calls": [CALLS[0], call(2, 756, outcome="timeout", answer="word " * 80), CALLS[2]]},
     ),
     "forty invocations": (
         [
@@ -197,7 +208,8 @@ def test_an_error_is_told_with_its_message_and_its_place() -> None:
 
     text = rendered(records(), facts(calls=[failing], logs=["[ERROR] the same again"]))
 
-    assert "✗ Invocation #1 raised ValueError (3.0 ms)\n  bad order\n  File app.py, line 3\n\n" in text
+    assert "✗ Invocation #1 raised ValueError (3.0 ms)" in text
+    assert "Answer bad order File app.py, line 3" in sentence(text)
 
 
 def test_a_crash_shows_its_status_and_the_end_of_the_log() -> None:
@@ -205,13 +217,14 @@ def test_a_crash_shows_its_status_and_the_end_of_the_log() -> None:
 
     text = rendered(records(), facts(calls=[failing], logs=["one", "two"]))
 
-    assert "✗ Invocation #1 ended its runtime: Runtime.ExitError (9.0 ms, HTTP 502)\n  log: one\n  log: two" in text
+    assert "✗ Invocation #1 ended the runtime: Runtime.ExitError (9.0 ms, HTTP 502)" in text
+    assert "\n  log: one\n  log: two\n" in text
 
 
 def test_an_import_error_in_init_is_on_top() -> None:
     text = rendered([environment(), init(error_type="ModuleNotFoundError")])
 
-    assert "✗ Init: the handler's module raised ModuleNotFoundError" in text
+    assert "✗ Init failed: the handler's module raised ModuleNotFoundError" in text
 
 
 def test_without_the_layer_the_report_says_that_nobody_looked() -> None:

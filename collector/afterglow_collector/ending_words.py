@@ -1,0 +1,118 @@
+"""Bad endings in words: what happened, and how that is known.
+
+In: failures. Out: strings. Nothing here reads or prints.
+"""
+
+import json
+import re
+from typing import Any
+
+from afterglow_collector.failures import Failure
+from afterglow_collector.words import counted, listed
+
+FATAL = ("Segmentation fault", "Aborted", "Bus error", "Illegal instruction", "Floating")
+"""How faulthandler's words for a signal begin (CPython, Modules/faulthandler.c)."""
+
+HEADLINES = {
+    "timeout": "timed out after {timeout:g} s",
+    "out-of-memory": "was killed for its memory, at {memory} MB",
+    "aborted": "was cut off by the end of its environment",
+    "unknown": "ended, and nobody saw how",
+    "no-answer": "got no answer",
+}
+_EXIT = re.compile(r"Runtime exited (?:with error: )?(.+)$")
+
+
+def subject(failure: Failure) -> str:
+    """Return ``Invocation #2``, ``Invocations #1 and #2``, or the Init that was for them."""
+    numbers = [f"#{call['invocation']}" for call in failure.calls]
+    word = "invocation" if len(numbers) == 1 else "invocations"
+    if failure.init:
+        return f"Init, for {word} {listed(numbers)}," if numbers else "Init"
+    return f"{word.capitalize()} {listed(numbers)}"
+
+
+def headline(failure: Failure, run: dict[str, Any]) -> str:
+    """Return what happened, in one sentence without its full stop."""
+    if failure.status == "timeout" and failure.init:
+        return f"{subject(failure)} did not end within the timeout of {run['timeout_s']:g} s"
+    words = HEADLINES.get(failure.status)
+    if words is not None:
+        return f"{subject(failure)} {words.format(timeout=run['timeout_s'], memory=run['memory_mb'])}"
+    return f"{subject(failure)} {_ended(failure)}"
+
+
+def _ended(failure: Failure) -> str:
+    detail = failure.detail or ""
+    if is_fatal(failure):
+        return f"crashed: {detail}"
+    if failure.status == "crash":
+        how = exit_of(failure)
+        return f"ended the runtime{f' ({how})' if how else f': {detail}' if detail else ''}"
+    if failure.init and "." not in detail:
+        return f"failed: the handler's module raised {detail}"
+    verb = "failed:" if failure.init else "raised" if failure.status == "error" else f"ended ({failure.status}):"
+    return f"{verb} {detail}".rstrip(" :")
+
+
+def is_fatal(failure: Failure) -> bool:
+    """Return whether it was a fatal signal, of which the runtime itself could still speak."""
+    return failure.detail is not None and failure.detail.startswith(FATAL)
+
+
+def exit_of(failure: Failure) -> str | None:
+    """Return ``exit status 3`` or ``signal: killed``: the caller was told how the runtime's process ended."""
+    for call in failure.calls:
+        told = _EXIT.search(message_of(call))
+        if told:
+            return told.group(1)
+    return None
+
+
+def message_of(call: dict[str, Any]) -> str:
+    """Return what the caller was told: the error's message, or the answer as it is."""
+    answer = call["caller"]["answer"] if call["caller"] else ""
+    try:
+        return str(json.loads(answer)["errorMessage"])
+    except (ValueError, TypeError, KeyError):
+        return str(answer)  # no error document; or longer than what is kept of an answer
+
+
+def raised_at(call: dict[str, Any]) -> str | None:
+    """Return where the caller was told that it was raised: the last line of the answer's stack trace."""
+    try:
+        trace = json.loads(call["caller"]["answer"])["stackTrace"]
+        return str(trace[-1]).strip()
+    except (ValueError, TypeError, KeyError, IndexError):
+        return None
+
+
+RECOGNISED: dict[tuple[str, str], str] = {
+    ("timeout", "platform"): "the platform calls it {detail}",
+    ("timeout", "observed"): "the environment was shut down for it before the handler was imported",
+    ("out-of-memory", "platform"): "the platform calls it {detail}",
+    ("out-of-memory", "observed"): "{kills}",
+    ("crash", "hook"): "the runtime said so as it died: {detail}",
+    ("crash", "platform"): "the platform shut the environment down, and calls it {detail}",
+    ("init-error", "hook"): "the hook saw the import raise it",
+    ("init-error", "observed"): "the runtime was gone before its handler was imported",
+    ("aborted", "observed"): "SHUTDOWN came while the handler ran: {detail}",
+}
+
+
+def recognised(failure: Failure) -> str | None:
+    """Return how the ending is known, and who says so."""
+    ending = failure.ending
+    if ending is None:
+        return None
+    words = RECOGNISED.get((ending["status"], ending["source"]), "{detail}")
+    if ending["status"] == "crash" and ending["source"] == "hook" and not is_fatal(failure):
+        words = "the hook saw {detail} come out of the handler, and the runtime's client does not catch it"
+    told = words.format(detail=ending["detail"], kills=_kills(ending))
+    return f"{told} (source: {ending['source']})"
+
+
+def _kills(ending: dict[str, Any]) -> str:
+    if ending["oom_kills"]:
+        return f"the kernel killed {counted(ending['oom_kills'], 'process', 'processes')} for memory"
+    return "memory was all but full when the runtime's process went, before anybody ended it"
