@@ -224,7 +224,8 @@ class Agent:
         self.lingering.close(why_lost(reason), woke_ns)
         closing = self.recorder.closing = self._closing(reason.lower())
         self.teller.findings(self._settled())
-        self._tell_init_error(closing)
+        init_verdict = self._tell_init_error(closing)
+        self.recorder.begin_the_unseen(woke_ns, agent_cpu_ms(), init_verdict)
         self.teller.invocations(self.recorder, before=None)
         if self.recorder.count:
             self._tell(self._anatomy().close(self.task_root))
@@ -271,21 +272,23 @@ class Agent:
             runtime_gone_early=gone_ns is not None and gone_ns < before_ns and reason not in PEACEFUL,
         )
 
-    def _tell_init_error(self, closing: Closing) -> None:
-        """Init that failed leaves no invocation behind; it still ended somehow."""
+    def _tell_init_error(self, closing: Closing) -> tuple[str, str] | None:
+        """Tell how an Init ended that failed, and return its status and source; None for one that did not."""
         fact = self.recorder.init_fact
         half_imported = fact is None and self.recorder.hello is not None  # RIE, trying again, calls that a spindown
         died_in_init = self.recorder.count == 0 and (half_imported or closing.reason not in PEACEFUL)
-        if (fact is None or fact["error"] is None) and not died_in_init:
-            return
+        raised = fact["error"] if fact is not None else None
+        if raised is None and not died_in_init:
+            return None
+        verdict = ("init-error", "hook") if raised is not None else (init_ending(closing), "observed")
         self.teller.accept(
             Ending(
                 at_ms=round(time.time() * 1000),
                 request_id=None,
                 index=None,
-                status="init-error" if fact and fact["error"] else init_ending(closing),
-                source="hook" if fact and fact["error"] else "observed",
-                detail=(fact["error"] if fact else None) or closing.fatal or closing.reason,
+                status=verdict[0],
+                source=verdict[1],
+                detail=raised or closing.fatal or self.recorder.init_said.get("error_type") or closing.reason,
                 stacks=init_stacks(fact, closing),
                 memory_mb=self.recorder.memory_mb,
                 peak_rss_bytes=self.sampler.peak_rss_bytes,
@@ -293,6 +296,7 @@ class Agent:
                 oom_kills=closing.oom_kills,
             )
         )
+        return verdict
 
     # -- the hook's facts ------------------------------------------------------------------------------------
 
@@ -400,9 +404,11 @@ class Agent:
             if said.about == "logs":
                 self.teller.lose("telemetry", f"dropped by Lambda: {said.fields['reason']}", int(said.fields["count"]))
             elif not self.recorder.said(said):
-                self.teller.lose("telemetry", "too late")
+                self.listener.drop("too-late", seen=False)
             elif said.about == "init" and "init_type" in said.fields:
                 self.teller.init_type = said.fields["init_type"]
+            elif said.fields.get("started") and not self.gets_invokes and self.recorder.hello is None:
+                self.recorder.begin(said.about, time.monotonic_ns(), agent_cpu_ms())  # nobody else will tell
 
     # -- ticks -----------------------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ class Listener:
             connection.setblocking(False)
             if len(self.connections) >= MOST_CONNECTIONS:
                 connection.close()
-                self._drop("too-many-connections")
+                self.drop("too-many-connections")
             else:
                 self.connections[descriptor] = (connection, b"")
 
@@ -93,7 +93,7 @@ class Listener:
             return
         except (RequestError, OSError) as error:
             if isinstance(error, RequestError):
-                self._drop("not-http")
+                self.drop("not-http")
                 self._refuse(connection)
             data = b""
         if data:
@@ -114,15 +114,16 @@ class Listener:
         except (ValueError, RecursionError):
             batch = None
         if not isinstance(batch, list):
-            self._drop("not-a-batch")
+            self.drop("not-a-batch")
             return
         for event in batch:
             self.seen += 1
             if isinstance(event, dict) and isinstance(event.get("type"), str):
                 yield event
             else:
-                self._drop("not-an-event", seen=False)
+                self.drop("not-an-event", seen=False)
 
-    def _drop(self, reason: str, *, seen: bool = True) -> None:
+    def drop(self, reason: str, *, seen: bool = True) -> None:
+        """Count what could not be used; ``seen``: it has not been counted as seen yet."""
         self.seen += seen
         self.dropped[reason] = self.dropped.get(reason, 0) + 1

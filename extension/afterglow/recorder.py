@@ -13,7 +13,8 @@ from afterglow.running import Closing, Context, Running, ending_of, invocation_o
 
 MOST_INVOCATIONS = 64  # open at once; past this the oldest is told as it stands
 REPORT_WITHIN_NS = 1_000_000_000  # awake; Lambda buffers telemetry for at least 25 ms, and a freeze holds it back
-MOST_EARLY = 16  # what the platform said of invocations that nobody else has mentioned yet
+MOST_EARLY = 64  # invocations that the platform has spoken of, and nobody else yet
+MOST_TOLD = 256  # whose ids are remembered
 
 
 class Clock(NamedTuple):
@@ -53,6 +54,7 @@ class Recorder:
         self.told: dict[str, None] = {}  # the latest ids: an INVOKE that is read late must not begin one again
         self.closing: Closing | None = None
         self.count = 0
+        self.first_invoked_ns = 0
         self.last_returned_ns: int | None = None
         self.hook_ms = 0.0
 
@@ -62,8 +64,10 @@ class Recorder:
         if known is not None:
             return known
         self.count += 1
-        if self.count == 1 and self.on_demand:
-            self.frozen.exclude(0, at_ns)  # Init and the invocation that it is for are one stretch
+        if self.count == 1:
+            self.first_invoked_ns = at_ns
+            if self.on_demand:
+                self.frozen.exclude(0, at_ns)  # Init and the invocation that it is for are one stretch
         running = self.running[request_id] = Running(request_id, self.count, at_ns, agent_cpu_ms)
         running.platform.update(self.said_early.pop(request_id, {}))
         since_ns = self.last_returned_ns if self.last_returned_ns is not None else self.boot.registered_ns
@@ -80,18 +84,26 @@ class Recorder:
         return running
 
     def said(self, said: Said) -> bool:
-        """Note what the platform says; False: of an invocation that has been told already."""
+        """Note what the platform says; False: of what has been told already, or of too many that nobody else knows."""
         if said.about in ("init", "restore"):
             self.init_said.update(said.fields)
-        elif said.about in self.running:
+            return not self.init_told
+        if said.about in self.running:
             self.running[said.about].platform.update(said.fields)
-        elif said.fields.get("started") or said.about in self.said_early:
-            self.said_early.setdefault(said.about, {}).update(said.fields)
-            if len(self.said_early) > MOST_EARLY:
-                del self.said_early[next(iter(self.said_early))]
-        else:
+            return True
+        if said.about in self.told or len(self.said_early) >= MOST_EARLY:
             return False
+        self.said_early.setdefault(said.about, {}).update(said.fields)
         return True
+
+    def begin_the_unseen(self, at_ns: int, agent_cpu_ms: float, init_verdict: tuple[str, str] | None) -> None:
+        """At the end: what the platform calls started has begun, though nobody else has seen it.
+
+        ``init_verdict``: how the Init ended that it was waiting for, if that is what failed.
+        """
+        for request_id in [about for about, fields in self.said_early.items() if fields.get("started")]:
+            running = self.begin(request_id, at_ns if init_verdict is None else self.boot.started_ns, agent_cpu_ms)
+            running.verdict = init_verdict
 
     def has_told(self, request_id: str) -> bool:
         """Return whether the invocation is over and told: the hook's facts can overtake INVOKE by all of it."""
@@ -111,10 +123,10 @@ class Recorder:
         return any(not running.platform.get("reported") for running in self.running.values())
 
     def init(self, clock: Clock, *, patient: bool = False) -> Init | None:
-        """Return the Init record, once; ``patient``: until the second invocation the platform may have its say."""
+        """Return the Init record, once; ``patient``: the platform may have its say first."""
         if self.init_told or (self.init_fact is None and not self.running and self.closing is None):
             return None
-        if patient and self.count < 2 and "platform_init_ms" not in self.init_said:
+        if patient and self._platform_owes_init(clock.mono_ns):
             return None
         self.init_told = True
         boot, fact, hello, said = self.boot, self.init_fact, self.hello, self.init_said
@@ -144,6 +156,12 @@ class Recorder:
             **figures,
         )
 
+    def _platform_owes_init(self, now_ns: int) -> bool:
+        restored = self.init_said.get("init_type") == "snap-start"
+        owed = {"platform_init_ms", "restore_ms"} if restored else {"platform_init_ms"}
+        awake_ns = now_ns - self.first_invoked_ns - self.frozen.between_ns(self.first_invoked_ns, now_ns)
+        return bool(owed - self.init_said.keys()) and (self.count < 2 or awake_ns < REPORT_WITHIN_NS)
+
     def _runtime_boot_ms(self) -> float | None:
         """Process start → hook. The kernel's start time is cut to 10 ms; CPU time narrows it down."""
         hello, started_ns = self.hello, self.process_started_ns
@@ -169,7 +187,7 @@ class Recorder:
         for running in over:
             del self.running[running.request_id]
             self.told[running.request_id] = None
-        while len(self.told) > MOST_INVOCATIONS:
+        while len(self.told) > MOST_TOLD:
             del self.told[next(iter(self.told))]
         context = Context(
             hook_seen=self.hello is not None,

@@ -37,6 +37,7 @@ class Running:
         "returned",
         "seen",
         "trace",
+        "verdict",
     )
 
     def __init__(self, request_id: str, index: int, invoked_ns: int, agent_cpu_ms: float) -> None:
@@ -46,6 +47,7 @@ class Running:
         self.agent_cpu_from_ms = agent_cpu_ms
         self.frozen_ms: float | None = None
         self.trace: str | None = None
+        self.verdict: tuple[str, str] | None = None  # settled already: the Init that it waited for has failed
         self.returned: dict[str, Any] | None = None
         self.error_origin: str | None = None
         self.platform: dict[str, Any] = {}  # fields of platform.Said
@@ -75,6 +77,8 @@ class Context(NamedTuple):
 
 def judge(running: Running, context: Context) -> tuple[str, str]:
     """Return how it ended, and who says so."""
+    if running.verdict is not None:
+        return running.verdict
     fact, closing = running.returned, context.closing
     peak = running.seen.get("peak_rss_bytes") or running.peak_rss_bytes
     return ending(
@@ -149,9 +153,9 @@ def invocation_of(running: Running, at_ms: int, agent_cpu_ms: float, verdict: tu
 
 
 def ending_of(running: Running, at_ms: int, context: Context, verdict: tuple[str, str]) -> Ending | None:
-    """Return what there is to say of a bad end; None for an invocation that came to its own."""
+    """Return what there is to say of a bad end; None for an invocation that came to its own, or to its Init's."""
     status, source = verdict
-    if status in ("ok", "error", "unknown"):
+    if status in ("ok", "error", "unknown") or running.verdict is not None:
         return None
     closing = context.closing or Closing("")
     curve = [[round((at - context.now_ns) / 1e6, 1), round(rss / 1_048_576, 2)] for at, rss in running.curve]
