@@ -21,6 +21,7 @@ from afterglow.records import (
 )
 from afterglow_collector.facts import Call, RunFacts
 from afterglow_collector.matching import Numbers, init_numbers_of, invocations_of, numbers_of
+from afterglow_collector.modules import imports_of, packages_of, untouched_of
 
 __all__ = ["DOCUMENT_SCHEMA", "Call", "RunFacts", "build_document"]
 
@@ -49,6 +50,9 @@ def build_document(records: list[Record], facts: RunFacts) -> dict[str, Any]:
         "invocations": invocations,
         "endings": _endings(placed, {**numbers, **init_numbers_of(environments, facts.calls)}),
         "findings": _findings(placed, numbers),
+        "imports": imports_of(placed, numbers),
+        "untouched": untouched_of(placed),
+        "packages": packages_of(placed),
         "memory": _memory(placed, facts),
         "losses": _losses(placed),
         "overhead": _overhead(placed),
