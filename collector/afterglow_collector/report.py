@@ -18,6 +18,7 @@ from afterglow_collector.bars import bars_of
 from afterglow_collector.chart import draw, legend
 from afterglow_collector.ending_blocks import ending_blocks
 from afterglow_collector.figures import cost_figures, invocation_figures, loss_figures, memory_figures
+from afterglow_collector.init_modules import module_blocks
 from afterglow_collector.lingering import lingering_blocks
 from afterglow_collector.timeline import left_out, stretches_of
 from afterglow_collector.verdict import last_words_of, problem_of, title_of, verdict_of
@@ -64,6 +65,7 @@ def _parts(document: dict[str, Any], columns: int, source_root: Path | None) -> 
     parts += lingering_blocks(document, source_root)
     for title, content in (
         ("Timeline", _timeline(document, inner)),
+        ("Init, module by module", module_blocks(document, inner, source_root)),
         ("Invocations", invocation_figures(document, inner) if document["invocations"] else []),
         ("Memory", memory_figures(document, inner)),
         ("What Afterglow took", cost_figures(document) if document["environments"] else []),
