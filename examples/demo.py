@@ -30,6 +30,8 @@ class Example(NamedTuple):
     story: str
     event: dict[str, int]
     noun: str  # what arrives at the endpoint
+    twin: str = "it waits before it returns"
+    heavy: str | None = None  # the bug is an import, not work left behind: that of this module
 
 
 EXAMPLES = [
@@ -50,6 +52,14 @@ EXAMPLES = [
         "A handler starts an asyncio task, and its event loop stops before the task is done.",
         {},
         "call",
+    ),
+    Example(
+        "heavy_init",
+        "A handler imports boto3 at its top, for the one order in a hundred that has an invoice.",
+        {},
+        "",
+        twin="it imports boto3 where it is needed",
+        heavy="boto3",
     ),
 ]
 
@@ -101,19 +111,32 @@ def show(example: Example, console: Console) -> list[str]:
     wrong = []
     for module, twin in (("app", False), ("fixed", True)):
         console.rule(Text(f"examples/{example.folder}/{module}.py", "bold"), align="left")
-        console.print("The same, repaired: it waits before it returns." if twin else example.story)
+        console.print(f"The same, repaired: {example.twin}." if twin else example.story)
         with serving() as endpoint:
             document = run(example, module, endpoint)
-        console.print("At the other end:")
-        for line in punch_lines(endpoint.arrivals, document, example):
-            console.print(Text(f"  {line}", "bold" if not twin else ""))
+        if example.heavy:
+            wrong += heavy_import(example, document, twin=twin)
+        else:
+            console.print("At the other end:")
+            for line in punch_lines(endpoint.arrivals, document, example):
+                console.print(Text(f"  {line}", "bold" if not twin else ""))
         console.print()
         found = len(document["findings"])
         if twin and found:
             wrong.append(f"{example.folder}/fixed.py: {found} findings where nothing was left behind")
-        if not twin and not any(f["where"]["file"].endswith("app.py") for f in document["findings"]):
+        seen = any((f["where"]["file"] or "").endswith("app.py") for f in document["findings"])
+        if not twin and not example.heavy and not seen:
             wrong.append(f"{example.folder}/app.py: the work left behind was not found")
     return wrong
+
+
+def heavy_import(example: Example, document: Document, *, twin: bool) -> list[str]:
+    """Return what is wrong with what was said of a heavy import: found in the bug, with its line, not in the twin."""
+    found = [m for entry in document["imports"] for m in entry["modules"] if m["name"] == example.heavy]
+    if twin:
+        return [f"{example.folder}/fixed.py: {example.heavy} is still imported in Init"] if found else []
+    at_line = [m for m in found if (m["file"] or "").endswith("app.py") and m["line"]]
+    return [] if at_line else [f"{example.folder}/app.py: the line that imports {example.heavy} was not found"]
 
 
 def main() -> int:

@@ -40,8 +40,9 @@ def module_blocks(document: dict[str, Any], columns: int, source_root: Path | No
 def _init(entry: dict[str, Any], columns: int, source_root: Path | None) -> list[RenderableType]:
     total_ms, heavy = total_ms_of(entry), lines_of(entry)
     handler = printable(next(m["name"] for m in entry["modules"] if m["parent"] is None))
-    others = counted(entry["imported"] - 1, "module")
-    took = f"{handler} and {others} that it imports: {in_ms(total_ms)}, of it {in_ms(cpu_ms_of(entry))} CPU."
+    others = entry["imported"] - 1
+    what = f"{handler} and {counted(others, 'module')} that it imports" if others else f"{handler} alone"
+    took = f"{what}: {in_ms(total_ms)}, of it {in_ms(cpu_ms_of(entry))} CPU."
     if total_ms < CALM_MS:
         return [Text(took)]
     if len(rows_of(entry)) < 2:
