@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from afterglow.records import encode
 from afterglow_layer.commands.run_options import EPILOG, add_options
 from afterglow_layer.failure import Failure
 
@@ -43,6 +44,9 @@ def act(asked: argparse.Namespace) -> int:
     document = build_document(done.records, done.facts)
     _write(asked, done, document)
     _report(asked, plan.directory, document)
+    for line in done.agent:
+        if not line.startswith("{"):  # findings and records are in the report
+            print(line, file=sys.stderr)
     return exit_status(done, document, asked.fail_on)
 
 
@@ -59,6 +63,8 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 def _write(asked: argparse.Namespace, done: "Run", document: dict[str, Any]) -> None:
     if asked.emf:
         _write_text("--emf", asked.emf, "".join(f"{line}\n" for line in done.emf))
+    if asked.records:
+        _write_text("--records", asked.records, "".join(f"{encode(record)}\n" for record in done.records))
     if asked.json:
         _write_text("--json", asked.json, json.dumps(document, indent=2) + "\n")
 

@@ -40,6 +40,9 @@ def _add_function_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"rounds through all events (default: {DEFAULT_ROUNDS} with one event, 1 with several)",
     )
+    group.add_argument(
+        "--collector", metavar="WHERE", help="AFTERGLOW_COLLECTOR: http://…, unix:/…, records (default: embedded)"
+    )
     group.add_argument("--env", action="append", default=[], metavar="K=V", help="set an environment variable")
     group.add_argument("--timeout", type=_whole, default=30, metavar="S", help="function timeout (default: 30)")
     group.add_argument("--memory", type=_whole, default=128, metavar="MB", help="memory size (default: 128)")
@@ -79,6 +82,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--logs", "-v", action="store_true", help="show the function's log lines as they come")
     group.add_argument("--json", metavar="FILE", help="write the run document here (- for standard output)")
     group.add_argument("--emf", metavar="FILE", help="write the EMF lines that the layer printed here")
+    group.add_argument("--records", metavar="FILE", help="write every record here, a JSON object a line")
     group.add_argument(
         "--fail-on",
         choices=["lingering"],

@@ -27,6 +27,8 @@ def make_plan(asked: argparse.Namespace) -> Plan:
     directory = Path(asked.dir).resolve()
     check_handler(asked.handler, directory)
     env = environment.parse_pairs(asked.env)
+    if asked.collector:
+        env = {"AFTERGLOW_COLLECTOR": asked.collector, **env}
     bodies = [events.read_event(event) for event in asked.event or ["{}"]]
     for option in ("json", "emf"):
         _check_writable(option, getattr(asked, option))

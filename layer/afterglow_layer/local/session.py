@@ -29,6 +29,7 @@ class Run(NamedTuple):
     records: list[Record]
     facts: RunFacts
     emf: list[str]
+    agent: list[str]  # what the extension and the hook printed besides EMF
     interrupted: bool
 
 
@@ -50,7 +51,7 @@ def run(plan: Plan) -> Run:
         sandbox.close()
     logs.finish()
     facts = _facts(plan, session, started_at_ms, session.problem or complaint)
-    return Run(records, facts, logs.emf, interrupted)
+    return Run(records, facts, logs.emf, list(logs.agent), interrupted)
 
 
 def start(plan: Plan, run_dir: Path, records_file: Path) -> tuple[Sandbox, Logs]:
