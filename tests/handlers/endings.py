@@ -86,8 +86,7 @@ def fills_memory_and_times_out(event, context):
 
 
 def _fill(event):
-    for _ in range(event["mb"]):
-        kept.append(bytearray(b"x") * MIB)
+    kept.extend(bytearray(b"x") * MIB for _ in range(event["mb"]))
     time.sleep(0.3)
 
 
@@ -104,25 +103,30 @@ def sleeps(event, context):
     return os.getpid()
 
 
+def says_so_and_sleeps(event, context):
+    print("sleeping", flush=True)
+    time.sleep(60)
+
+
 def by_name(event, context):
     """Run the function that the event names, so that one environment can come to several ends."""
     return globals()[event["do"]](event, context)
 
 
 def _import_something_missing():
-    import no_such_module  # noqa: F401
+    import no_such_module  # noqa: F401  # ends: import-error
 
 
 def _raise():
-    raise ValueError("secret")
+    raise ValueError("secret")  # ends: raise
 
 
 AT_IMPORT = {
     "import-error": _import_something_missing,
     "raise": _raise,
     "exit": lambda: os._exit(5),
-    "system-exit": lambda: sys.exit(6),
-    "segfault": lambda: ctypes.string_at(0),
+    "system-exit": lambda: sys.exit(6),  # ends: system-exit
+    "segfault": lambda: ctypes.string_at(0),  # ends: segfault
     "sleep": lambda: time.sleep(60),
 }
 

@@ -5,7 +5,6 @@ In: a handler, events, settings. Out: a Story: what the caller got, and what the
 """
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.arms import Arm
+from bench.environment import plan_for, this_python
 from tests.integration.platform.told import Told, read_told
 
 from afterglow_layer.archive import unpacked_layer
@@ -23,8 +24,6 @@ from afterglow_layer.local import session
 from afterglow_layer.local.invoke import invoke
 from afterglow_layer.local.plan import Plan
 from afterglow_layer.rie import host_arch
-from bench.arms import Arm
-from bench.environment import plan_for, this_python
 
 HANDLERS = Path(__file__).parents[2] / "handlers"
 PATIENCE_S = 30.0

@@ -1,6 +1,6 @@
 """Each invocation that began leaves one record, with the right ending, and its evidence.
 
-The matrix: how it ends × what the environment has been through × when records are printed × the platform.
+The matrix is how it ends, by what the environment has been through, by when records are printed, by platform.
 """
 
 from itertools import chain, product
