@@ -21,7 +21,7 @@ LINGERING = {"findings": [{"kind": "lingering"}]}
 
 
 def done(calls: list[Call], problem: str | None = None, *, interrupted: bool = False) -> Run:
-    return Run([], FACTS._replace(calls=calls, problem=problem), [], interrupted)
+    return Run([], FACTS._replace(calls=calls, problem=problem), [], [], interrupted)
 
 
 @pytest.mark.parametrize(
