@@ -32,9 +32,9 @@ class Close(NamedTuple):
     before: int
 
 
-def encode_batch(batch: StoredBatch) -> bytes:
-    """Return the batch's bytes."""
-    return _BATCH_HEADER.pack(batch.received_ms, batch.seq, batch.encoding) + batch.body
+def encode_batch(batch: StoredBatch) -> tuple[bytes, bytes]:
+    """Return the batch's bytes, in two parts: the body, which may be large, is not copied."""
+    return _BATCH_HEADER.pack(batch.received_ms, batch.seq, batch.encoding), batch.body
 
 
 def decode_stored(payload: bytes) -> StoredBatch:

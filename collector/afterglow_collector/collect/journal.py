@@ -36,7 +36,8 @@ class Pending(NamedTuple):
     """An entry on its way to the disk."""
 
     kind: int
-    payload: bytes
+    parts: tuple[bytes, ...]
+    size: int
     done: Done
 
 
@@ -68,11 +69,12 @@ class Journal:
         """Start the writing thread. The first entry opens a segment of its own."""
         self._thread.start()
 
-    def append(self, kind: int, payload: bytes, done: Done) -> None:
-        """Send an entry to the disk; ``done`` is called on the loop."""
-        self.waiting_bytes += len(payload)
+    def append(self, kind: int, parts: tuple[bytes, ...], done: Done) -> None:
+        """Send an entry, its payload in parts, to the disk; ``done`` is called on the loop."""
+        size = sum(map(len, parts))
+        self.waiting_bytes += size
         self.waiting_entries += 1
-        self._queue.put(Pending(kind, payload, done))
+        self._queue.put(Pending(kind, parts, size, done))
 
     def stop(self) -> None:
         """Write what is on its way, and end the thread. Calls back that were posted still have to run."""
@@ -103,7 +105,7 @@ class Journal:
         item = self._queue.get()
         while item is not None:
             group.append(item)
-            size += len(item.payload)
+            size += item.size
             if size >= GROUP_BYTES or self._queue.empty():
                 return group, True
             item = self._queue.get()
@@ -111,7 +113,7 @@ class Journal:
 
     def _tell(self, group: list[Pending], lsn: int, error: OSError | None) -> None:
         for index, item in enumerate(group, 1):
-            self.waiting_bytes -= len(item.payload)
+            self.waiting_bytes -= item.size
             self.waiting_entries -= 1
             item.done(0 if error else lsn + index, error)
 
@@ -120,7 +122,7 @@ class Journal:
             fd = self._segment()
             buffers: list[bytes] = []
             for index, item in enumerate(group, 1):
-                buffers += frames.encode_header(item.kind, self.durable_lsn + index, item.payload), item.payload
+                buffers += frames.encode_header(item.kind, self.durable_lsn + index, item.parts), *item.parts
             size = write_all(fd, buffers)
             os.fdatasync(fd)
         except OSError as error:

@@ -35,10 +35,19 @@ def now_ms() -> int:
 
 
 class Service:
-    """What connections talk to. ``ready`` is False before the start is over and once the end has begun."""
+    """What connections talk to."""
 
-    def __init__(self, options: "Options", intake: "Intake", publisher: Publisher, tokens: Tokens, post: Post) -> None:
+    def __init__(
+        self,
+        options: "Options",
+        intake: "Intake",
+        publisher: Publisher,
+        tokens: Tokens,
+        post: Post,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
         self.options = options
+        self.clock = clock
         self.post = post
         self.intake = intake
         self.publisher = publisher
@@ -92,7 +101,7 @@ class Service:
 
     def tick(self) -> None:
         """Do what is due; once a second."""
-        now = now_ms()
+        now = self.clock()
         self.tokens.refresh()
         self._close_minutes(now)
         self._save_if_due()
@@ -100,7 +109,7 @@ class Service:
     def close_all(self, done: Callable[[], None]) -> None:
         """Close every window, whatever its minute, and call back when that is on its way to the sinks."""
         if self.state.something_to_close(FOREVER):
-            self._append_close(Close(now_ms(), FOREVER), done)
+            self._append_close(Close(self.clock(), FOREVER), done)
         else:
             done()
 
@@ -135,7 +144,7 @@ class Service:
             reply(answers.try_again(503, "the collector is stopping", 5))
             return
         self.counts.bytes_in += len(request.body)
-        self.intake.take(request.headers, request.body, now_ms(), reply)
+        self.intake.take(request.headers, request.body, self.clock(), reply)
 
     def _close_minutes(self, now: int) -> None:
         before = self.state.over_before(now)
@@ -158,7 +167,7 @@ class Service:
         if self.intake.journal is None:
             durable(self.state.lsn + 1, None)
         else:
-            self.intake.journal.append(CLOSE, encode_close(close), durable)
+            self.intake.journal.append(CLOSE, (encode_close(close),), durable)
 
     def _saved(self, lsn: int) -> None:
         self._saved_lsn = lsn
