@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from afterglow_collector.timeline import SHORT, chosen, failed, how_it_ended
-from afterglow_collector.words import MB, counted, in_bytes, in_mb, in_ms
+from afterglow_collector.words import MB, counted, in_bytes, in_mb, in_ms, listed
 
 FIGURES_COLUMNS = 50  # what the invocation table takes without its bars
 SHOWN_SOURCES = {"duration_ms": "duration", "cpu_user_ms": "CPU", "peak_rss_bytes": "peak memory"}
@@ -30,7 +30,7 @@ def invocation_figures(document: dict[str, Any], columns: int) -> list[Renderabl
     table.add_column(f"of {in_mb(limit)}", width=width, no_wrap=True)
     for row in rows:
         table.add_row(*_row(row, width, longest_ms, limit))
-    return [table, *_sources(rows)]
+    return [table, *_past_limit(rows, limit), *_sources(rows)]
 
 
 def _row(row: dict[str, Any], width: int, longest_ms: float, limit: int) -> list[RenderableType]:
@@ -76,6 +76,13 @@ def _status(row: dict[str, Any]) -> str:
 
 def _seen_ms(row: dict[str, Any]) -> float | None:
     return row["caller"]["took_ms"] if row["caller"] else None
+
+
+def _past_limit(rows: list[dict[str, Any]], limit: int) -> list[RenderableType]:
+    """Return what only a local run lets pass: more memory than is configured."""
+    past = [f"#{row['invocation']}" for row in rows if (row["peak_rss_bytes"] or 0) > limit and not failed(row)]
+    words = f"{listed(past)} took more memory than is configured: on AWS that gets a function killed."
+    return [Text(words, "yellow bold")] if past else []
 
 
 def _sources(rows: list[dict[str, Any]]) -> list[RenderableType]:

@@ -127,6 +127,14 @@ def test_memory_past_the_limit_shows_where_the_limit_was() -> None:
     assert "Raise the memory size" in text
 
 
+def test_memory_past_the_limit_is_told_of_a_good_invocation_too() -> None:
+    greedy = invocation(1, 220, peak_rss_bytes=513 * MB)
+
+    text = told([environment(), init(), greedy, invocation(2, 757)], CALLS[:2])
+
+    assert "#1 took more memory than is configured: on AWS that gets a function killed." in sentence(text)
+
+
 def test_a_crash_names_the_signal_and_the_native_call() -> None:
     stacks = [["/usr/lib/python3.11/ctypes/__init__.py:519 in string_at", "/var/task/app.py:4 in wait"]]
 
