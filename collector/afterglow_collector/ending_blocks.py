@@ -87,7 +87,9 @@ def _kind(failure: Failure, busy: Busy | None) -> str:
         return "out-of-memory"
     if failure.status == "timeout":
         return "timeout of Init" if failure.init else "timeout, busy" if busy and busy.computes else "timeout"
-    return "exit" if failure.status == "crash" and not is_fatal(failure) else failure.status
+    if is_fatal(failure):
+        return "crash"
+    return "exit" if failure.status == "crash" else failure.status
 
 
 def _stacks(failure: Failure, source_root: Path | None) -> list[tuple[str, Text]]:
