@@ -32,9 +32,9 @@ def module_blocks(document: dict[str, Any], columns: int, source_root: Path | No
     init = next((entry for entry in entries if entry["request_id"] is None and entry["modules"]), None)
     if init is not None:
         lines += _init(init, columns, source_root)
-    lines += [line for entry in entries if entry is not init for line in _late(entry, source_root)]
-    lines += _untouched(document, source_root)
-    return [*lines, *_packages(document)]
+    rest = [line for entry in entries if entry is not init for line in _late(entry, source_root)]
+    rest += [*_untouched(document, source_root), *_packages(document)]
+    return [*lines, *([Text(" ")] if len(lines) > 1 and rest else []), *rest]
 
 
 def _init(entry: dict[str, Any], columns: int, source_root: Path | None) -> list[RenderableType]:
@@ -51,7 +51,7 @@ def _init(entry: dict[str, Any], columns: int, source_root: Path | None) -> list
     if heavy:
         parts += [Text(" "), Text("The lines that brought it in", "dim")]
         parts += [_line(line, total_ms, source_root) for line in heavy]
-    return [*parts, Text(" ")]
+    return parts
 
 
 def _tree(entry: dict[str, Any], columns: int) -> list[RenderableType]:

@@ -1,5 +1,6 @@
 """The tree of imports as a real process tells it: who imports what, where, how long it takes, what is late."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ HANDLER = "\ndef handler(event, context):\n    return 1\n"
 SLEEPS = "import time\ntime.sleep({})\n"
 
 
-def function(folder: Path, inside: dict[str, str] | None = None, **sources: str) -> Path:
+def function(folder: Path, inside: Mapping[str, str] | None = None, /, **sources: str) -> Path:
     """Write a function: ``app`` and its modules; those with a dot in their names are in ``inside``."""
     for name, source in {**sources, **(inside or {})}.items():
         path = folder / (name.replace(".", "/") + ".py")
