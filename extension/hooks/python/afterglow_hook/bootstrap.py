@@ -12,9 +12,8 @@ import resource
 import time
 from _thread import get_ident as _get_ident
 
-from afterglow_hook import current, imports, look, origins, wire
+from afterglow_hook import current, imports, origins, wire
 from afterglow_hook.callsite import site_of_error, spelled
-from afterglow_hook.waits import IDLE, task_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +25,16 @@ _open: dict[str, _Invocation] = {}
 _cancelled: list[dict[str, Any]] = []
 _MOST_CANCELLED = 100
 _PER_MESSAGE = 10  # of at most about 3 KB each: 8 frames with long paths
+_look: ModuleType | None = None
+"""``afterglow_hook.look``, from the first start of work on."""
+
+
+def _looking() -> Any:
+    """Return the looks, or None while no work was ever started: 0.8 ms that most cold starts need not pay."""
+    global _look  # noqa: PLW0603 - as above
+    if _look is None and origins.any_noted():
+        from afterglow_hook import look as _look  # noqa: PLC0415 - as above
+    return _look
 
 
 def give_up(error: BaseException) -> None:
@@ -158,8 +167,9 @@ class _Invocation:
             _begin(self.request_id)
             self.index = current.index
             fact: dict[str, Any] = {"t": "entered", "id": self.request_id, "n": self.index}
-            woken = look.at_entry() if origins.threads else []
-            fact["works"] = look.updates()
+            looking = _looking()
+            woken = looking.at_entry() if looking and origins.threads else []
+            fact["works"] = looking.updates() if looking else []
             _tell_found(woken)
             self.usage_in = resource.getrusage(resource.RUSAGE_SELF)[:2]
             fact["at"] = self.entered_ns = time.monotonic_ns()
@@ -183,7 +193,8 @@ class _Invocation:
             return
         try:
             self.usage_out = resource.getrusage(resource.RUSAGE_SELF)[:2]
-            self.clocks = look.clocks()
+            looking = _looking()
+            self.clocks = looking.clocks() if looking else {}
         except Exception as error:
             give_up(error)
         self.own_ns += time.monotonic_ns() - self.left_ns
@@ -197,8 +208,9 @@ class _Invocation:
             return
         began_ns = time.monotonic_ns()
         try:
-            updates = look.updates()
-            _tell_found(look.after_return(self.clocks))
+            looking = _looking()
+            updates = looking.updates() if looking else []
+            _tell_found(looking.after_return(self.clocks) if looking else [])
             fact = {
                 "t": "returned",
                 "id": self.request_id,
@@ -209,7 +221,7 @@ class _Invocation:
                 "works": updates,
                 "user": self.usage_out[0] - self.usage_in[0],
                 "system": self.usage_out[1] - self.usage_in[1],
-                "unlooked": look.take_unlooked(),
+                "unlooked": looking.take_unlooked() if looking else 0,
             }
             if self.error is not None:
                 fact["origin"] = self.origin
@@ -246,6 +258,8 @@ def note_cancelled(tasks: Any) -> None:
     """Note tasks that asyncio.run is about to cancel: work that was started and cut short."""
     if current.request_id is None:
         return
+    from afterglow_hook.waits import IDLE, task_state  # noqa: PLC0415 - where nothing is cancelled, nobody needs it
+
     for task in tasks:
         origin = origins.tasks.get(id(task))
         if origin is None or task.done() or len(_cancelled) >= _MOST_CANCELLED:
@@ -266,6 +280,7 @@ def note_cancelled(tasks: Any) -> None:
 
 def forget_all() -> None:
     """In a forked child: the parent's invocation is not ours to report."""
-    look.forget_all()
+    if _look is not None:
+        _look.forget_all()
     imports.forget_all()
     _cancelled.clear()

@@ -82,6 +82,11 @@ def note_weakly(table: dict[int, Origin], obj: Any, origin: Origin) -> None:
         origin.ref = weakref.ref(obj, forget)
 
 
+def any_noted() -> bool:
+    """Return whether there is anything that a look could see."""
+    return bool(threads or jobs or tasks or handed_over or processes or overflowed)
+
+
 def forget_all() -> None:
     """In a forked child: nothing of what the parent had started exists here."""
     for table in (threads, jobs, tasks, handed_over, processes, ended_cpu_ns):
