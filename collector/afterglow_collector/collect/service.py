@@ -44,6 +44,7 @@ class Service:
         publisher: Publisher,
         tokens: Tokens,
         post: Post,
+        *,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self.options = options

@@ -43,7 +43,9 @@ class Tally:
         self.totals = tuple(name in metrics for name in TOTALS)
         self.refused_values = refused_values
         self._fields = tuple(dict.fromkeys(field for name in self.names for field in FORMULAS[name].fields))
-        self._row = attrgetter("at_ms", *self._fields)  # at_ms makes it a tuple, however few the fields are
+        padding = ("at_ms",) * max(0, 2 - len(self._fields))  # attrgetter makes tuples of two or more
+        self._row = attrgetter(*self._fields, *padding)
+        self._width = len(self._fields) + len(padding)
         self._rows: list[tuple[Any, ...]] = []
         self._waiting: list[Waiting] = []
         self._histogram = Histogram()
@@ -65,14 +67,13 @@ class Tally:
         if not self._waiting:
             return
         batches = np.array(self._waiting, np.int64)
-        width = 1 + len(self._fields)
-        flat = np.fromiter(chain.from_iterable(self._rows), np.float64, width * len(self._rows))
+        flat = np.fromiter(chain.from_iterable(self._rows), np.float64, self._width * len(self._rows))
         self._rows.clear()
         self._waiting.clear()
         self._figures = self._figures.with_room_for(int(batches[:, 0].max()) + 1)
         np.add.at(self._figures.totals, batches[:, 0], batches[:, 1:5])
         if self.names:
-            self._settle_columns(batches, flat.reshape(-1, width))
+            self._settle_columns(batches, flat.reshape(-1, self._width))
 
     def take(self, slots: Sequence[int]) -> Taken:
         """Return the figures of these slots, and forget them."""
@@ -98,7 +99,7 @@ class Tally:
     def _settle_columns(self, batches: Ints, table: Floats) -> None:
         slots = np.repeat(batches[:, 0], batches[:, 1])
         starts = np.concatenate(([0], np.cumsum(batches[:-1, 1])))
-        columns = {field: np.ascontiguousarray(table[:, index]) for index, field in enumerate(self._fields, 1)}
+        columns = {field: np.ascontiguousarray(table[:, index]) for index, field in enumerate(self._fields)}
         memory_mb = np.where(batches[:, 5] == 0, np.nan, batches[:, 5])
         columns[MEMORY_MB] = np.repeat(memory_mb, batches[:, 1])
         keys: list[Ints] = []

@@ -80,6 +80,7 @@ class Windows:
 
     def refused_values(self) -> int:
         """Return how many values no metric could hold, since the beginning."""
+        self._tally.settle()
         return self._tally.refused_values + self._others.dropped.get(REFUSED_VALUE, 0)
 
     def add(self, batch: Batch, over_before: int) -> None:

@@ -1,0 +1,175 @@
+"""Batches are read as `records.decode` reads their lines: the same are good, and the same words refuse the others."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.property.strategies import any_record
+from tests.unit.collect.samples import ANY_TIME, AT_MS, body, call, environment, finding, overhead
+
+from afterglow.records import Environment, Record, RecordError, decode, encode
+from afterglow_collector.collect import wire
+from afterglow_collector.collect.wire import BatchError, Limits, Refusal, as_record, decode_batch
+
+
+def lines(*after_the_environment: str | bytes) -> bytes:
+    plain = [line.encode() if isinstance(line, str) else line for line in after_the_environment]
+    return b"\n".join([encode(environment()).encode(), *plain])
+
+
+def refusals(*after_the_environment: str | bytes, limits: Limits = ANY_TIME) -> list[Refusal]:
+    return decode_batch(lines(*after_the_environment), limits).refusals
+
+
+def changed(record: Record, **fields: Any) -> str:
+    return json.dumps({**json.loads(encode(record)), **fields})
+
+
+@given(st.lists(any_record.filter(lambda record: not isinstance(record, Environment)), max_size=5))
+def test_a_batch_holds_the_records_that_were_sent(records: list[Record]) -> None:
+    limits = ANY_TIME._replace(from_ms=-(1 << 60), until_ms=1 << 1000)
+    found = decode_batch(lines(*map(encode, records)), limits)
+
+    assert environment() == found.environment
+    assert [] == found.refusals
+    sent = [record._replace(sources={}) if "sources" in record._fields else record for record in records]
+    read = [as_record(struct) for struct in found.records]
+    assert sent == [record._replace(sources={}) if "sources" in record._fields else record for record in read]
+
+
+@given(st.data())
+def test_a_line_is_refused_when_the_reference_refuses_it(data: st.DataObject) -> None:
+    """One field of a good record gets some other JSON value; both readers agree on whether that is a record."""
+    record = data.draw(st.sampled_from([call(), finding(), overhead()]))
+    field = data.draw(st.sampled_from([name for name in ("afterglow", "v", *record._fields) if name != "sources"]))
+    values = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3)
+    line = changed(record, **{field: data.draw(values | st.lists(values, max_size=2))})
+    limits = ANY_TIME._replace(from_ms=-100)
+    try:
+        expected: Record | None = decode(line)
+    except RecordError as error:
+        expected, words = None, str(error)
+
+    found = decode_batch(lines(line), limits)
+    if expected is None:
+        assert [words[:300]] == [refusal.reason for refusal in found.refusals]
+    else:
+        assert [expected] == [as_record(struct)._replace(**_sources(expected)) for struct in found.records]
+
+
+def _sources(record: Record) -> dict[str, Any]:
+    return {"sources": record.sources} if "sources" in record._fields else {}  # type: ignore[union-attr]
+
+
+def test_bad_lines_are_named_and_good_ones_kept() -> None:
+    good = encode(call())
+    found = decode_batch(lines(good, changed(call(), cold=1), good, "nope", changed(call(), new=1), good), ANY_TIME)
+
+    assert len(found.records) == 3
+    assert [(3, "cold"), (5, None), (6, "new")] == [(one.line, one.field) for one in found.refusals]
+    assert "must be bool" in found.refusals[0].reason
+    assert "not JSON" in found.refusals[1].reason
+    assert 'unknown field "new"' in found.refusals[2].reason
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        (changed(call(), rss_bytes=2**53 + 1), "rss_bytes"),
+        (changed(call(), request_id="x" * 1025), "request_id"),
+        (changed(finding(), changes=["lingering"] * 257), "changes"),
+        (encode(call()).replace('"duration_ms":10.0', '"duration_ms":1e999'), "duration_ms"),
+        (encode(call()).replace('"status":"ok"', '"status":"\\ud800"'), None),
+        (encode(call()).encode().replace(b'"ok"', b'"\xff"'), None),
+        (encode(call()).replace('"sources":{}', '"sources":' + "[" * 20_000 + "]" * 20_000), None),
+        ("[" * 20_000, None),
+        ("[1]", None),
+        ("{}", "afterglow"),
+    ],
+)
+def test_what_json_allows_and_we_do_not_is_refused(line: str | bytes, field: str | None) -> None:
+    (refused,) = refusals(line)
+
+    assert (2, field) == (refused.line, refused.field)
+    assert 0 < len(refused.reason) <= 300
+
+
+def test_blank_lines_and_line_ends_of_any_kind_do_no_harm() -> None:
+    good = encode(call()).encode()
+    found = decode_batch(lines(b"", good + b"\r", b"  ", good, b""), ANY_TIME)
+
+    assert (2, []) == (len(found.records), found.refusals)
+
+
+def test_a_line_may_have_as_many_bytes_as_the_limit_says() -> None:
+    line = encode(call())
+    fits = ANY_TIME._replace(line_bytes=max(len(line), len(encode(environment()))))
+
+    assert [] == refusals(line, line, line, limits=fits)
+    (refused,) = refusals(line, line + " " * (fits.line_bytes - len(line) + 1), line, limits=fits)
+    assert (3, None) == (refused.line, refused.field)
+    assert f"the limit is {fits.line_bytes}" in refused.reason
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=30), st.integers(1, 20))
+def test_the_search_for_long_lines_misses_none(lengths: list[int], limit: int) -> None:
+    """Blank lines are no records, whatever their length; what counts is whether one is too long."""
+    text = b"\n".join(b" " * length for length in lengths)
+    one_by_one = any(length > limit for length in lengths)
+
+    assert one_by_one is not wire._lines_fit(text, limit)
+
+
+@pytest.mark.parametrize(("at_ms", "reason"), [(AT_MS - 1, "too old"), (AT_MS + 1_001, "from the future")])
+def test_records_of_another_time_are_refused_with_the_reason(at_ms: int, reason: str) -> None:
+    limits = Limits(65_536, AT_MS, AT_MS + 1_000)
+    good = [encode(call(AT_MS)), encode(call(AT_MS + 1_000))]
+    found = decode_batch(lines(good[0], encode(call(at_ms)), good[1]), limits)
+
+    assert len(found.records) == 2
+    assert [(3, "at_ms")] == [(one.line, one.field) for one in found.refusals]
+    assert found.refusals[0].reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"", "the first line must be the batch's Environment"),
+        (b"\n" + body(call()), "the first line must be the batch's Environment"),
+        (encode(call()).encode(), "the first line must be the batch's Environment"),
+        (encode(environment()).replace("env-1", "").encode(), '"env_id" is empty'),
+        (b"x" * 70_000, "the line has 70000 bytes"),
+        (body(call()) + b"\n" + encode(environment("other")).encode(), "a second Environment"),
+    ],
+)
+def test_a_batch_without_one_owner_is_refused(text: bytes, said: str) -> None:
+    with pytest.raises(BatchError) as refused:
+        decode_batch(text, ANY_TIME)
+
+    assert said in refused.value.refusal.reason
+
+
+def test_the_same_environment_once_more_does_no_harm() -> None:
+    found = decode_batch(lines(encode(call()), encode(environment()), encode(call())), ANY_TIME)
+
+    assert (2, []) == (len(found.records), found.refusals)
+
+
+def test_a_batch_knows_its_span() -> None:
+    found = decode_batch(body(call(AT_MS + 7), call(AT_MS), call(AT_MS + 3)), ANY_TIME)
+
+    assert (AT_MS, AT_MS + 7) == (found.first_ms, found.last_ms)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.lists(st.sampled_from(['{"', "afterglow", '":', "[", "}", "1e9", "\n"])).map(
+        lambda parts: "".join(parts).encode()
+    )
+)
+def test_no_bytes_do_worse_than_be_refused(text: bytes) -> None:
+    decode_batch(lines(text), ANY_TIME)
+    with pytest.raises(BatchError, match="must be the batch's Environment"):
+        decode_batch(text, ANY_TIME)
