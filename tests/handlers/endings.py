@@ -100,7 +100,7 @@ def measures(event, context):
 
 def sleeps(event, context):
     time.sleep(event["ms"] / 1000)
-    return os.getpid()
+    return "slept"
 
 
 def says_so_and_sleeps(event, context):
@@ -128,6 +128,7 @@ AT_IMPORT = {
     "system-exit": lambda: sys.exit(6),  # ends: system-exit
     "segfault": lambda: ctypes.string_at(0),  # ends: segfault
     "sleep": lambda: time.sleep(60),
+    "pause": lambda: time.sleep(0.4),
 }
 
 if "AT_IMPORT" in os.environ:
