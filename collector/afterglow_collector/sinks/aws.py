@@ -1,10 +1,11 @@
 """What the sinks that call AWS share: clients, and what an AWS error means for a sink.
 
 In: a service's name, or an exception of botocore. Out: a client, or SinkRetry or SinkRefused. Credentials,
-region, profile and endpoint come by boto3's own chain (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, …).
+region, profile and endpoint come by boto3's own chain (AWS_PROFILE, AWS_ENDPOINT_URL, …), and by AWS_REGION.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from afterglow_collector.sinks.contract import SinkRefused, SinkRetry
@@ -42,9 +43,15 @@ def client_maker(service: str, region: str | None = None, endpoint_url: str | No
         config = Config(
             connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 1, "mode": "standard"}
         )
-        return Session().client(service, region_name=region, endpoint_url=endpoint_url, config=config)
+        named = region or region_of(os.environ)
+        return Session().client(service, region_name=named, endpoint_url=endpoint_url, config=config)
 
     return make
+
+
+def region_of(environ: Mapping[str, str]) -> str | None:
+    """Return AWS_REGION, which Lambda and every SDK but boto3 heed; None leaves the region to boto3's chain."""
+    return environ.get("AWS_REGION") or None
 
 
 def code_of(error: Exception) -> str:

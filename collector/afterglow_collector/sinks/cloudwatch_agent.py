@@ -9,6 +9,7 @@ had not even taken is sent again. Of a connection that it has closed, we hear be
 import errno
 import json
 import os
+import select
 import socket
 from collections.abc import Mapping, Sequence
 
@@ -109,8 +110,8 @@ def _raise_refusal(connection: socket.socket) -> None:
 
 
 def _has_hung_up(connection: socket.socket) -> bool:
-    """Return whether the other side has closed: then a read gives its end at once. The agent never writes."""
-    try:
-        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
+    """Return whether the other side has closed: then there is something to read, namely its end."""
+    # Not MSG_DONTWAIT: on a socket with a timeout, Python waits for that long all the same.
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0)) and connection.recv(1, socket.MSG_PEEK) == b""

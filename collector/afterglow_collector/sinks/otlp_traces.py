@@ -8,7 +8,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from afterglow.records import Environment
 from afterglow.version import __version__
-from afterglow_collector.sinks.otlp_common import NS_PER_MS, attributes_of, resource_of
+from afterglow_collector.sinks.otlp_common import attributes_of, resource_of
 from afterglow_collector.sinks.spans import Span
 
 MB = 1024 * 1024
@@ -38,11 +38,16 @@ def _fill(message: SpanMessage, span: Span, end_ms: float) -> None:
         message.parent_span_id = bytes.fromhex(span.trace.parent_id)
     message.name = span.name
     message.kind = SpanMessage.SPAN_KIND_INTERNAL  # the server's span is Lambda's own
-    message.start_time_unix_nano = round(span.start_ms * NS_PER_MS)
-    message.end_time_unix_nano = max(message.start_time_unix_nano, round(end_ms * NS_PER_MS))
+    message.start_time_unix_nano = _ns(span.start_ms)
+    message.end_time_unix_nano = max(message.start_time_unix_nano, _ns(end_ms))
     message.attributes.extend(attributes_of({f"afterglow.{name}": value for name, value in span.facts.items()}))
     if span.failed:
         message.status.code = Status.STATUS_CODE_ERROR
+
+
+def _ns(at_ms: float) -> int:
+    """Return a time in nanoseconds, to the microsecond: a float of today's date knows no more."""
+    return round(at_ms * 1000) * 1000
 
 
 def environment_attributes(environment: Environment) -> dict[str, str | int | float | bool]:

@@ -31,9 +31,7 @@ def add_logs_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "groups", nargs="*", metavar="GROUP", help="log groups; NAME* is all that begin so (default: all)"
     )
-    group.add_argument(
-        "--since", metavar="TIME", help=f"30m, 24h, 7d, 2w, or 2026-11-21T08:00Z (default: {DEFAULT_SINCE})"
-    )
+    group.add_argument("--since", metavar="TIME", help="30m, 24h, 7d, 2w, or 2026-11-21T08:00Z (default: 24h)")
     group.add_argument("--until", metavar="TIME", help="the same (default: now)")
     group.add_argument("--cursor", type=Path, metavar="FILE", help="keep what is read here; go on from it")
     group.add_argument("--output", choices=["table", "json"], default="table", help="default: table")

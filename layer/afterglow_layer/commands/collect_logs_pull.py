@@ -3,6 +3,7 @@
 In: what the options say. Out: the document of afterglow_collector.logs.document, or a Failure in plain words.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from afterglow_collector.logs.fetch import architectures, expand_groups
 from afterglow_collector.logs.pull import Slice, Stretch, all_figures, plan_slices, pull
 from afterglow_collector.prices.refresh import fetch_table
 from afterglow_collector.prices.table import PriceError, Prices, parse_prices, read_prices
-from afterglow_collector.sinks.aws import STALE_CREDENTIALS, code_of
+from afterglow_collector.sinks.aws import STALE_CREDENTIALS, code_of, region_of
 from afterglow_layer.commands.collect_logs_progress import counting
 from afterglow_layer.failure import Failure, usage
 
@@ -33,7 +34,7 @@ class Clients:
 
     def __init__(self, profile: str | None, region: str | None, endpoint_url: str | None) -> None:
         self.profile = profile
-        self.region = region
+        self.region = region or region_of(os.environ)
         self.endpoint_url = endpoint_url
 
     def client(self, service: str, region: str | None = None) -> Any:
