@@ -101,7 +101,7 @@ def _origin_of_import(raised: BaseException) -> list[list[object]]:
 
 def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
     def _handle_event_request(client: Any, request_handler: Any, invoke_id: str, *rest: Any, **named: Any) -> Any:
-        if not current.alive:
+        if not current.alive or wire.is_silent():
             return handle_event_request(client, request_handler, invoke_id, *rest, **named)
         invocation = _open[invoke_id] = _Invocation(invoke_id)
 
@@ -239,6 +239,8 @@ def _tell_found(works: list[Any]) -> None:
     while announcements or _cancelled:
         wire.send({"t": "found", "new": announcements[:_PER_MESSAGE], "lost": _cancelled[:_PER_MESSAGE]})
         del announcements[:_PER_MESSAGE], _cancelled[:_PER_MESSAGE]
+    for work in works:
+        work.tell_end()
 
 
 def _connect_fork() -> None:

@@ -119,7 +119,8 @@ def _timer_state(thread: threading.Thread, frame: Any) -> str | None:
         return None
     waiting = frame is None or thread_state(frame, None) == IDLE
     if waiting and not thread.finished.is_set():
-        return f"waiting for its {thread.interval:g} s to pass"
+        interval_s = thread.interval  # None: until somebody sets ``finished``
+        return f"waiting for its {interval_s:g} s to pass" if isinstance(interval_s, (int, float)) else "waiting"
     return None
 
 

@@ -18,7 +18,7 @@ from afterglow_hook.origins import Origin
 
 TYPE_CHECKING = False  # importing typing for this constant would cost 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
@@ -64,6 +64,7 @@ def note_thread(thread: threading.Thread, start: Any) -> None:
 
 _POOL_MODULES = frozenset(
     (
+        "asyncio.unix_events",  # waits for a child of asyncio's, which is found as such
         "concurrent.futures.thread",
         "concurrent.futures.process",
         "multiprocessing.pool",
@@ -156,15 +157,20 @@ def _watch_tasks(module: ModuleType) -> None:
             tasks.add = _task_adder(tasks.add)
             break
     _watch_threadsafe(module)
+
+
+def _watch_run(asyncio: ModuleType) -> None:
+    """``asyncio.run`` looks ``tasks.all_tasks`` up when it is about to end; ``asyncio.all_tasks`` stays the user's."""
+    module = asyncio.tasks
     all_tasks = module.all_tasks
 
     def observed_all_tasks(loop: Any = None) -> Any:
         found = all_tasks(loop)
-        if sys._getframe(1).f_code.co_name == "_cancel_all_tasks":  # asyncio.run is about to end
+        if sys._getframe(1).f_code.co_name == "_cancel_all_tasks":
             note_cancelled(found)
         return found
 
-    module.all_tasks = observed_all_tasks  # type: ignore[attr-defined]
+    module.all_tasks = observed_all_tasks
 
 
 def _task_adder(add: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -181,10 +187,11 @@ def _watch_threadsafe(module: ModuleType) -> None:
     iscoroutine = coroutines.iscoroutine
 
     def observed_iscoroutine(coroutine: Any) -> Any:
+        is_one = iscoroutine(coroutine)
         caller = sys._getframe(1)
-        if caller.f_code.co_name == "run_coroutine_threadsafe":
+        if is_one and caller.f_code.co_name == "run_coroutine_threadsafe":
             note_handed_over(coroutine, caller)
-        return iscoroutine(coroutine)
+        return is_one
 
     coroutines.iscoroutine = observed_iscoroutine
 
@@ -228,24 +235,28 @@ def note_cancelled(tasks: Any) -> None:
 # -- processes -----------------------------------------------------------------------------------------------
 
 
+class _Pid:
+    """``Popen.pid``: what is assigned last when a child was forked or spawned; a missing program is raised after it.
+
+    Without ``__get__`` it is written through us, and read from the instance as ever.
+    """
+
+    def __set__(self, popen: Any, pid: int | None) -> None:
+        popen.__dict__["pid"] = pid
+        if pid is not None:
+            note_process(pid, sys._getframe(1))
+
+
 def _watch_subprocess(module: ModuleType) -> None:
-    """``_posixsubprocess.fork_exec`` is the last call of Popen; a missing program is raised after it."""
-    holder, name = (module, "_fork_exec") if hasattr(module, "_fork_exec") else (module._posixsubprocess, "fork_exec")
-    fork_exec = getattr(holder, name)
-
-    def observed(*args: Any) -> int:
-        pid: int = fork_exec(*args)
-        note_process(pid, args[0], sys._getframe(1))
-        return pid
-
-    setattr(holder, name, observed)
+    module.Popen.pid = _Pid()
 
 
 @guarded
-def note_process(pid: int, argv: Sequence[Any], popen: Any) -> None:
-    """Note who starts a child process."""
-    program = os.fsdecode(argv[0]).rpartition("/")[2] if argv else "?"
-    origins.note(origins.processes, pid, Origin("process", program, site_of(popen)))
+def note_process(pid: int, start: Any) -> None:
+    """Note who starts a child process; ``start`` is the frame in Popen that has forked, with its ``args``."""
+    args = start.f_locals.get("args")
+    program = os.fsdecode(args[0]).rpartition("/")[2] if isinstance(args, (list, tuple)) and args else "?"
+    origins.note(origins.processes, pid, Origin("process", program, site_of(start)))
 
 
 class _Children(set):  # type: ignore[type-arg]
@@ -270,14 +281,21 @@ def _watch_multiprocessing(module: ModuleType) -> None:
 
 
 def _named(thing: Any) -> str | None:
-    thing = getattr(thing, "func", thing)  # functools.partial
-    return getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
+    """Return a callable's name; None where it has none that is text (a proxy answers to every attribute)."""
+    if type(thing).__name__ == "partial":
+        thing = thing.func
+    try:
+        name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
+    except Exception:  # the user's own __getattr__ may raise anything
+        return None
+    return name if isinstance(name, str) else None
 
 
 # -- on import -----------------------------------------------------------------------------------------------
 
 WATCHED: dict[str, Callable[[ModuleType], None]] = {
     "awslambdaric.bootstrap": bootstrap.attach,
+    "asyncio": _watch_run,
     "asyncio.tasks": _watch_tasks,
     "concurrent.futures.thread": _watch_executor,
     "concurrent.futures.process": _watch_executor,

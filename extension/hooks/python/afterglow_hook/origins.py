@@ -79,7 +79,10 @@ def note_weakly(table: dict[int, Origin], obj: Any, origin: Origin) -> None:
         def forget(_: Any) -> None:
             table.pop(key, None)
 
-        origin.ref = weakref.ref(obj, forget)
+        try:
+            origin.ref = weakref.ref(obj, forget)
+        except TypeError:  # a coroutine of Cython's, say: not to be followed without keeping it alive
+            del table[key]
 
 
 def any_noted() -> bool:

@@ -53,6 +53,11 @@ def is_forked() -> bool:
     return _pid != os.getpid()
 
 
+def is_silent() -> bool:
+    """Return whether nobody listens, nor will: only a fork connects again."""
+    return _link is None and not is_forked()
+
+
 def say_hello(began_ns: int, stacks: int | None = None) -> None:
     """Introduce this process: which Python, since when, and what its start and the hook have cost.
 
@@ -75,7 +80,8 @@ def say_hello(began_ns: int, stacks: int | None = None) -> None:
 def send(fact: dict[str, Any], descriptor: int | None = None) -> bool:
     """Send one fact if that is possible at once."""
     global dropped  # noqa: PLW0603 - as above
-    if _link is None:
+    link = _link  # another thread may close it at any moment
+    if link is None:
         return False
     if dropped:
         fact["dropped"] = dropped
@@ -84,10 +90,10 @@ def send(fact: dict[str, Any], descriptor: int | None = None) -> bool:
         if len(message) > LARGEST_MESSAGE_BYTES:
             sent = False
         elif descriptor is None:
-            sent = _link.send(message, _socket.MSG_NOSIGNAL) > 0
+            sent = link.send(message, _socket.MSG_NOSIGNAL) > 0
         else:
             rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor.to_bytes(4, sys.byteorder))
-            sent = _link.sendmsg([message], [rights], _socket.MSG_NOSIGNAL) > 0
+            sent = link.sendmsg([message], [rights], _socket.MSG_NOSIGNAL) > 0
     except BlockingIOError:
         sent = False
     except OSError:  # the extension is gone: nobody will ever read this

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import weakref
 
 from afterglow_hook import origins, wire
 from afterglow_hook.callsite import spelled
@@ -52,6 +53,8 @@ class Work:
         self.state = state
         self.at_ns = at_ns
         self.over = False
+        self.announced = False
+        self.ending: dict[str, Any] | None = None
         self.cpu_at_start_ns = self.read_cpu_ns()
         origin.work = self
 
@@ -83,7 +86,18 @@ class Work:
         """Tell the extension at once that it has ended; called in whatever thread ends it."""
         if not self.over:
             self.over = True
-            wire.send({"t": "ended", "w": self.id, "at": at_ns, "cpu": self.cpu_ns(cpu_clock_ns)})
+            self.ending = {"t": "ended", "w": self.id, "at": at_ns, "cpu": self.cpu_ns(cpu_clock_ns)}
+            if self.announced:
+                wire.send(self.ending)
+
+    def tell_end(self) -> None:
+        """Note that it has been announced; what ended before that can be told only now.
+
+        Should it end in another thread at this very moment, it is told twice: the extension takes the first.
+        """
+        self.announced = True
+        if self.ending is not None:
+            wire.send(self.ending)
 
     def update(self) -> list[Any] | None:
         """Return [id, cpu, moved] while it lives; None when it is over (and then has said so)."""
@@ -129,7 +143,7 @@ class JobsWork(Work):
     """Jobs that one invocation gave to one executor at one place, and that were not done when it returned."""
 
     def __init__(self, origin: Origin, state: str, at_ns: int, futures: list[Any]) -> None:
-        self.futures = futures
+        self.futures = set(futures)  # those that are not done: the results of the others are the user's alone
         self.jobs = len(futures)
         super().__init__(origin, state, at_ns)
         for future in futures:
@@ -137,9 +151,9 @@ class JobsWork(Work):
             if callback is not None:
                 callback(self._one_done)
 
-    def _one_done(self, _future: Any) -> None:
-        if not any(not _is_done(future) for future in self.futures):
-            self.futures = []
+    def _one_done(self, future: Any) -> None:
+        self.futures.discard(future)
+        if not self.futures:
             self.end(time.monotonic_ns())
 
     def read_cpu_ns(self) -> int | None:
@@ -154,7 +168,7 @@ class JobsWork(Work):
 
     def alive(self) -> bool:
         """Look whether any of the jobs is not done."""
-        return any(not _is_done(future) for future in self.futures)
+        return any(not _is_done(future) for future in list(self.futures))
 
 
 def _is_done(future: Any) -> bool:
@@ -167,39 +181,50 @@ class TaskWork(Work):
     """An asyncio task, pending in a loop that has stopped or that runs in another thread."""
 
     def __init__(self, origin: Origin, state: str, at_ns: int, task: Any, progress: int) -> None:
-        self.task = task
+        self.task = weakref.ref(task)  # a loop that its user has dropped must be collected, with its sockets
         self.progress = progress
         super().__init__(origin, state, at_ns)
         loop = task.get_loop()
-        if loop.is_running():
-            loop.call_soon_threadsafe(task.add_done_callback, self._done)
-        elif not loop.is_closed():
-            task.add_done_callback(self._done)
+        try:
+            if loop.is_running():
+                loop.call_soon_threadsafe(task.add_done_callback, self._done)
+            elif not loop.is_closed():
+                task.add_done_callback(self._done)
+        except RuntimeError:  # it has been closed in this moment
+            pass
 
     def _done(self, _task: Any) -> None:
         self.end(time.monotonic_ns())
 
     def read_cpu_ns(self) -> int | None:
         """Return the CPU of the loop's thread: nothing tells one task's share apart."""
-        thread = threading._active.get(getattr(self.task.get_loop(), "_thread_id", None))  # type: ignore[attr-defined]
+        task = self.task()
+        loop = task.get_loop() if task is not None else None
+        thread = threading._active.get(getattr(loop, "_thread_id", None))  # type: ignore[attr-defined]
         return thread_cpu_ns(thread.native_id) if thread is not None else None
 
     def alive(self) -> bool:
-        """Look whether the task is not done."""
-        return not self.task.done()
+        """Look whether the task is not done; destroyed while it was pending, it never ends: it is lost."""
+        task = self.task()
+        if task is None:
+            self.over = True
+        return task is not None and not task.done()
 
     def moved(self) -> bool:
         """Return whether its loop runs, or it has got further since the last look."""
-        progress = task_state(self.task.get_coro())[1]
+        task = self.task()
+        if task is None:
+            return False
+        progress = task_state(task.get_coro())[1]
         moved, self.progress = progress != self.progress, progress
-        return moved or bool(self.task.get_loop().is_running())
+        return moved or bool(task.get_loop().is_running())
 
 
 class CoroutineWork(Work):
     """A coroutine that was handed to a loop in another thread, which has not made a task of it yet."""
 
     def __init__(self, origin: Origin, state: str, at_ns: int, coroutine: Any) -> None:
-        self.coroutine = coroutine
+        self.coroutine = weakref.ref(coroutine)
         super().__init__(origin, state, at_ns)
 
     def follow(self, task: Any) -> None:
@@ -207,8 +232,11 @@ class CoroutineWork(Work):
         task.add_done_callback(lambda _: self.end(time.monotonic_ns()))
 
     def alive(self) -> bool:
-        """Look whether it can still run."""
-        return self.coroutine.cr_frame is not None
+        """Look whether it can still run; a coroutine that nobody has any more is lost."""
+        coroutine = self.coroutine()
+        if coroutine is None:
+            self.over = True
+        return coroutine is not None and coroutine.cr_frame is not None
 
 
 class ProcessWork(Work):

@@ -1,0 +1,75 @@
+"""A runtime's process: awslambdaric's own loop and our hook, fed over two pipes in place of the Runtime API.
+
+Runs in a child process, with any Python from 3.10 on. Commands are lines of JSON, {"id": …, "event": …}; answers
+too: {"result": …}, {"error": …} or {"init_error": …}, after {"ready": true}.
+"""
+# ruff: noqa: ARG002 - the methods are as awslambdaric calls them
+
+import importlib
+import json
+import os
+import sys
+
+commands = os.fdopen(int(sys.argv[1]), "rb", buffering=0)
+answers = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
+
+for name in filter(None, os.environ.get("PRELOAD", "").split(",")):
+    importlib.import_module(name)
+if "WITH_HOOK" in os.environ:
+    import afterglow_hook
+
+    installed = [afterglow_hook.install(), afterglow_hook.install()]
+else:
+    installed = []
+
+from awslambdaric import bootstrap  # noqa: E402 - the hook is there first, as on Lambda
+from awslambdaric.lambda_runtime_client import InvocationRequest  # noqa: E402
+from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller  # noqa: E402
+
+
+def answer(**parts):
+    answers.write(json.dumps(parts) + "\n")
+    answers.flush()
+
+
+class Client:
+    """What bootstrap.run needs of a Runtime API client."""
+
+    marshaller = LambdaMarshaller()
+
+    def wait_next_invocation(self):
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = commands.read(1)  # unbuffered: a forked worker must not have read its sibling's commands
+            if not byte:
+                os._exit(0)  # whatever still runs, the environment is over
+            line += byte
+        command = json.loads(line)
+        return InvocationRequest(
+            invoke_id=command["id"],
+            event_body=json.dumps(command["event"]).encode(),
+            content_type="application/json",
+            client_context=None,
+            cognito_identity=None,
+            invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:f",
+            deadline_time_in_ms="4000000000000",
+            tenant_id=None,
+            x_amzn_trace_id=None,
+            invocation_id=None,
+        )
+
+    def post_invocation_result(self, invoke_id, result, content_type="application/json", invocation_id=None):
+        answer(id=invoke_id, result=json.loads(result))
+
+    def post_invocation_error(self, invoke_id, error, xray_fault, invocation_id=None):
+        xray = json.loads(xray_fault)
+        answer(id=invoke_id, error=json.loads(error), xray={**xray, "paths": sorted(xray["paths"])})  # made from a set
+
+    def post_init_error(self, error, error_type=None):
+        answer(init_error=error)
+
+
+if "FORK_FIRST" in os.environ and os.fork():  # as the runtime of Managed Instances makes its workers
+    os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+answer(ready=True, installed=installed, pid=os.getpid())
+bootstrap.run(os.environ["_HANDLER"], Client())
