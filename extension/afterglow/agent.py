@@ -60,6 +60,7 @@ class Agent:
         on_demand = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") == "on-demand"
         memory_mb = int(memory) if memory.isdigit() else None
         self.recorder = Recorder(boot, self.frozen, memory_mb, on_demand=on_demand)
+        self.recorder.reports_alone = not handoff.subscribed
         self.lingering = Lingering(env_id, self.frozen, self._choose)
         self.teller = Teller(
             settings, environ, json.loads(handoff.identity), env_id, read_clock().at_ms(boot.started_ns)
@@ -494,6 +495,8 @@ class Agent:
         self.teller.see("telemetry", self.listener.seen - sum(self.listener.dropped.values()))
         for reason, count in self.listener.dropped.items():
             self.teller.lose("telemetry", reason, count)
+        if self.subscription is not None and self.subscription.state not in ("subscribed", "not-supported"):
+            self.teller.lose("subscription", self.subscription.state)
         self.teller.losses()
 
     def _tell(self, records: Iterable[Record]) -> None:

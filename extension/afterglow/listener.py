@@ -20,6 +20,14 @@ BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r
 class RequestError(ValueError):
     """What came is no HTTP request that we take."""
 
+    reason = "not-http"
+
+
+class TooLongError(RequestError):
+    """A request, but one that would take more memory than it is worth."""
+
+    reason = "too-long"
+
 
 def parse_request(data: bytes) -> tuple[bytes, int] | None:
     """Return the body of the first whole request and the request's length; None while it is incomplete."""
@@ -33,8 +41,10 @@ def parse_request(data: bytes) -> tuple[bytes, int] | None:
         raise RequestError(f"{first[:40]!r}")
     headers = {name.strip(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
     length = headers.get(b"content-length", b"")
-    if not length.isdigit() or int(length) > LARGEST_REQUEST_BYTES:
+    if not length.isdigit():
         raise RequestError(f"content-length {length[:20]!r}")
+    if int(length) > LARGEST_REQUEST_BYTES:
+        raise TooLongError(length.decode())
     start = end + 4
     return (data[start : start + int(length)], start + int(length)) if len(data) >= start + int(length) else None
 
@@ -81,31 +91,36 @@ class Listener:
 
     def _read_connection(self, descriptor: int) -> Iterator[dict[str, Any]]:
         connection, buffer = self.connections[descriptor]
+        cut = False
         try:
             data = connection.recv(RECEIVE_BYTES)
-            buffer += data
+        except BlockingIOError:
+            return
+        except OSError:  # a reset, which also takes away what we have not read yet
+            data, cut = b"", True
+        buffer += data
+        try:
             while (request := parse_request(buffer)) is not None:
                 body, length = request
                 buffer = buffer[length:]
-                connection.send(OK)  # before the events are looked at: Lambda waits for it
+                self._answer(connection, OK)  # before the events are looked at: Lambda waits for it
                 yield from self._events(body)
-        except BlockingIOError:
-            return
-        except (RequestError, OSError) as error:
-            if isinstance(error, RequestError):
-                self.drop("not-http")
-                self._refuse(connection)
-            data = b""
+        except RequestError as error:
+            self.drop(error.reason)
+            self._answer(connection, BAD)
+            data = buffer = b""
         if data:
             self.connections[descriptor] = (connection, buffer)
-        else:
-            self.connections.pop(descriptor)[0].close()
+            return
+        if buffer or cut:
+            self.drop("cut-off")
+        self.connections.pop(descriptor)[0].close()
 
     @staticmethod
-    def _refuse(connection: "_socket.socket") -> None:
+    def _answer(connection: "_socket.socket", answer: bytes) -> None:
         try:
-            connection.send(BAD)
-        except OSError:
+            connection.send(answer)
+        except OSError:  # nobody waits for it any more
             return
 
     def _events(self, body: bytes) -> Iterator[dict[str, Any]]:

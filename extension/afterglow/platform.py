@@ -65,6 +65,7 @@ def _runtime_done(record: dict[str, Any]) -> Said | None:
     return _invocation(
         record,
         {
+            "runtime_done": True,
             "status": _text(record.get("status")),
             "error_type": _text(record.get("errorType")),
             "duration_ms": _number(metrics.get("durationMs")),

@@ -44,6 +44,7 @@ class Recorder:
         self.frozen = frozen
         self.memory_mb = memory_mb
         self.on_demand = on_demand
+        self.reports_alone = False  # Managed Instances: a report, and no runtimeDone before it
         self.hello: dict[str, Any] | None = None
         self.process_started_ns: int | None = None  # of the runtime, from /proc, in ticks of 10 ms
         self.init_fact: dict[str, Any] | None = None
@@ -120,7 +121,12 @@ class Recorder:
 
     def awaits_report(self) -> bool:
         """Return whether the platform still owes the report of an invocation that is open."""
-        return any(not running.platform.get("reported") for running in self.running.values())
+        return not all(self._platform_is_done(running) for running in self.running.values())
+
+    def _platform_is_done(self, running: Running) -> bool:
+        """Return whether report and runtimeDone are there; batches can overtake one another."""
+        said = running.platform
+        return "reported" in said and (self.reports_alone or "runtime_done" in said)
 
     def init(self, clock: Clock, *, patient: bool = False) -> Init | None:
         """Return the Init record, once; ``patient``: the platform may have its say first."""
@@ -199,7 +205,7 @@ class Recorder:
         return [self._told(running, clock, agent_cpu_ms, context) for running in over]
 
     def _is_over(self, running: Running, now_ns: int, *, patient: bool) -> bool:
-        if running.platform.get("reported"):
+        if self._platform_is_done(running):
             return running.returned is not None or self.hello is None
         if running.returned is None and self.hello is not None:
             return False
