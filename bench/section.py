@@ -21,6 +21,7 @@ class Budget(NamedTuple):
     limit: float
     unit: str
     measured: Interval
+    spread: str = "95 % interval"  # what the interval is
 
 
 class Section(NamedTuple):
@@ -39,7 +40,7 @@ def verdict(budget: Budget) -> str:
     sure = (found.high <= limit) if met else (found.low > limit)
     gap = abs(limit - found.median)
     word = f"**met** with {gap:.3g} {unit} to spare" if met else f"**missed** by {gap:.3g} {unit}"
-    spread = "" if found.low == found.high else f" (95 % interval {found.low:.3g} … {found.high:.3g})"
+    spread = "" if found.low == found.high else f" ({budget.spread} {found.low:.3g} … {found.high:.3g})"
     doubt = "" if sure else "; the interval reaches across the budget"
     return f"{budget.what}: budget ≤ {limit:g} {unit}, measured {found.median:.3g} {unit}{spread}: {word}{doubt}."
 

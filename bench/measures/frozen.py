@@ -16,16 +16,28 @@ from bench.section import Section, Table
 from bench.stats import summary
 
 TITLE = "recognised frozen time against the freezer's own clock"
-GAPS_S = {0.02: 40, 0.1: 40, 0.5: 20, 2.0: 8}
+GAPS_S = {0.02: 40, 0.1: 40, 0.5: 20, 2.0: 12}
 """Length of a freeze → how many of them."""
+FIRST = 4
+"""So many freezes can come over the extension while it does what it does once: its imports, the footprint."""
 
 METHOD = """\
 Runs as `afterglow run` makes them, with the kernel's freezer. Error is `frozen_before_ms` of the Invocation record less
 the time that the freezer held the sandbox: from the moment when all of it stood still until the thaw was written. A
 process can stop up to a few ms before the last one does, so a small positive error is in the method. *Busy*: a
-process per core that only burns CPU runs beside it. *Seen* counts the freezes that were recognised at all."""
+process per core that only burns CPU runs beside it. *Seen* counts the freezes that were recognised at all. The first
+4 freezes of an environment, which can come over the extension's own imports, stand in a column of their own."""
 
-HEAD = ["freeze", "n", "seen", "median error, ms", "p90 |error|, ms", "worst |error|, ms", "worst, %"]
+HEAD = [
+    "freeze",
+    "n",
+    "seen",
+    "median error, ms",
+    "p90 |error|, ms",
+    "worst |error|, ms",
+    "worst, %",
+    "first 4: worst, ms",
+]
 
 
 def measure(effort: Effort, show: Callable[[Table], None]) -> Section:
@@ -35,11 +47,11 @@ def measure(effort: Effort, show: Callable[[Table], None]) -> Section:
     for busy in (False, True):
         with burning(busy):
             for gap_s, count in GAPS_S.items():
-                pairs, freezer = _run(gap_s, effort.rounds(count), "auto")
+                pairs, freezer = _run(gap_s, FIRST + effort.rounds(count), "auto")
                 rows.append(_row(f"{gap_s * 1000:g} ms{', busy' if busy else ''}", pairs))
                 show(Table(HEAD, rows))
     with burning(True):
-        pairs, _ = _run(0.02, effort.rounds(100), "none")
+        pairs, _ = _run(0.02, FIRST + effort.rounds(100), "none")
     rows.append(_row("none, 20 ms of rest, busy", pairs))
     return Section(METHOD, [], [Table(HEAD, rows, f"Freezer: {freezer}")], _notes(pairs))
 
@@ -51,9 +63,10 @@ def _notes(unfrozen: list[tuple[float, float]]) -> list[str]:
 
 
 def _row(name: str, pairs: list[tuple[float, float]]) -> list[str]:
-    errors = [told - held for told, held in pairs]
+    first, later = pairs[:FIRST], pairs[FIRST:]
+    errors = [told - held for told, held in later]
     sizes = summary([abs(error) for error in errors])
-    shares = [100 * abs(told - held) / held for told, held in pairs if held]
+    shares = [100 * abs(told - held) / held for told, held in later if held]
     return [
         name,
         str(len(pairs)),
@@ -62,6 +75,7 @@ def _row(name: str, pairs: list[tuple[float, float]]) -> list[str]:
         f"{sizes.p90:.2f}",
         f"{sizes.most:.2f}",
         f"{max(shares):.1f}" if shares else "",
+        f"{max(abs(told - held) for told, held in first):.2f}",
     ]
 
 
