@@ -144,9 +144,11 @@ class Agent:
         """Send ``/next``, unless records are to be out before the environment may freeze."""
         if self.settings.flush == "end":
             self._read_facts()
-            self.next_held = self.recorder.hello is not None and not self.hook_gone
             if self.recorder.has_returned(request_id):  # nobody would release it any more
+                self.next_held = True
                 self._tell_before_the_freeze()
+                return
+            self.next_held = self.recorder.hello is not None and not self.hook_gone
         if not self.next_held:
             self.api.send_next()
 
