@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from afterglow.emf import Emitter
@@ -34,6 +34,7 @@ class LogsFunction(NamedTuple):
     pipeline: Pipeline
     sinks: list[Sink]
     skip_undecodable: bool
+    clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "LogsFunction":
@@ -94,7 +95,7 @@ class LogsFunction(NamedTuple):
         self.pipeline.add(delivery)
 
     def _flush(self) -> None:
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self.clock_ms()
         items, dropped = self.pipeline.take_items(now_ms)
         for sink in self.sinks:
             wanted = [item for item in items if item.kind in sink.kinds]
