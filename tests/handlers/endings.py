@@ -105,7 +105,7 @@ def sleeps(event, context):
 
 def says_so_and_sleeps(event, context):
     print("sleeping", flush=True)
-    time.sleep(60)
+    time.sleep(event.get("s", 60))
 
 
 def by_name(event, context):
