@@ -26,7 +26,8 @@ from afterglow_layer.commands.collect_logs_progress import counting
 from afterglow_layer.failure import Failure, usage
 
 PRICING_REGION = "us-east-1"  # GetProducts answers there, for all regions
-TRIES = 10  # FilterLogEvents allows 5 to 10 calls a second in an account: being throttled is the normal case
+TRIES = 8
+"""FilterLogEvents allows 5 to 10 calls a second in an account: to be throttled is the normal case."""
 
 
 class Clients:
@@ -40,7 +41,8 @@ class Clients:
     def client(self, service: str, region: str | None = None) -> Any:
         """Return a client that tries again when it is throttled."""
         session = boto3.Session(profile_name=self.profile, region_name=self.region)
-        config = Config(retries={"total_max_attempts": TRIES, "mode": "standard"})
+        tries = {} if "AWS_MAX_ATTEMPTS" in os.environ else {"total_max_attempts": TRIES}
+        config = Config(retries={"mode": "standard", **tries})
         return session.client(service, region_name=region, endpoint_url=self.endpoint_url, config=config)
 
     def region_name(self) -> str:

@@ -41,6 +41,7 @@ class Front:
     def __init__(self, behind: tuple[str, int]) -> None:
         self.behind = behind
         self.faults: list[Fault] = []
+        self.answers: dict[str, bytes] = {}
         self.requests: list[Request] = []
         self.lock = threading.Lock()
 
@@ -48,6 +49,10 @@ class Front:
         """Answer so to the next request of this action, after so many good ones."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.faults += [Fault(action, 200, "", {})] * after + [Fault(action, status, code, named)]
+
+    def say(self, action: str, document: dict[str, Any]) -> None:
+        """Answer every request of this action so: for services that moto has not got."""
+        self.answers[action] = json.dumps(document).encode()
 
     def actions(self) -> list[str]:
         return [request.action for request in self.requests]
@@ -68,6 +73,9 @@ class Front:
         if fault is not None and fault.code:
             text = json.dumps({"__type": fault.code, "message": f"{fault.code} on demand"}).encode()
             reply(handler, fault.status, text, {"Content-Type": "application/x-amz-json-1.1", **fault.headers})
+            return
+        if action in self.answers:
+            reply(handler, 200, self.answers[action], {"Content-Type": "application/x-amz-json-1.1"})
             return
         connection = http.client.HTTPConnection(*self.behind, timeout=LIMIT_S)
         try:
