@@ -20,7 +20,7 @@ SITES_KEPT_MS = 14 * 86_400_000
 _FINDING = STRUCTS[Finding]
 
 
-class StateError(ValueError):
+class StateError(Exception):
     """A checkpoint that this version, or these settings, cannot go on from: says why."""
 
 
@@ -121,8 +121,8 @@ class State:
         self.closed_before, self.records, self.batches = plain["closed_before"], plain["records"], plain["batches"]
         self.ids.restore(plain["ids"])
         self.findings.restore(plain["findings"])
-        self.windows = Windows.from_plain(plain["windows"])
-        if self.windows.metrics != self.rules.metrics:
-            raise StateError(
-                "the set of metrics was changed while windows were open; stop the collector in order first"
-            )
+        windows = Windows.from_plain(plain["windows"])
+        if windows.metrics == self.rules.metrics:
+            self.windows = windows
+        elif windows.oldest() is not None:
+            raise StateError("the set of metrics was changed while minutes were open; set it back, and stop in order")

@@ -42,8 +42,8 @@ class Limits(NamedTuple):
     """What a line may be: its length, and its ``at_ms``, both ends included."""
 
     line_bytes: int
-    from_ms: int
-    until_ms: int
+    from_ms: float
+    until_ms: float
 
 
 class Batch(NamedTuple):
