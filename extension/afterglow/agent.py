@@ -22,7 +22,7 @@ from afterglow.platform import translate
 from afterglow.poller import Poller
 from afterglow.recorder import Boot, Recorder
 from afterglow.records import Ending, Record, Sample, Shutdown
-from afterglow.running import Closing, Running
+from afterglow.running import WORKER_GONE, Closing, Running
 from afterglow.runtime_api import ApiError
 from afterglow.sampler import Look, Sampler
 from afterglow.settings import Settings
@@ -207,12 +207,16 @@ class Agent:
         pid = self.runtime_pid
         if self.state != State.RUNNING or pid is None or pid not in self.inbox.files:
             return
-        file = self.inbox.files[pid]
-        os.ftruncate(file, 0)
-        os.lseek(file, 0, os.SEEK_SET)
+        self._clear_stacks()
         if not stacks.ask_for_stacks(pid):
             self.teller.lose("stacks", "the runtime does not take our signal")
         self.stacks_of = self.current
+
+    def _clear_stacks(self) -> None:
+        file = self.inbox.files.get(self.runtime_pid or 0)
+        if file is not None:
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
 
     def _platform_reports(self) -> bool:
         return self.subscription is not None and self.subscription.state == "subscribed"
@@ -309,6 +313,9 @@ class Agent:
         for pid in self.inbox.hung_up:
             self.hung_up_ns[pid] = time.monotonic_ns()
             self._lose_hook()
+            if not self.gets_invokes:
+                self.recorder.worker_gone(pid, self.hung_up_ns[pid], self._closing(WORKER_GONE))
+                self._clear_stacks()  # its workers write to one file, which is the runtime's
         self.inbox.hung_up.clear()
 
     def _on_fact_hello(self, pid: int, fact: dict[str, Any]) -> None:
@@ -331,6 +338,7 @@ class Agent:
     def _on_fact_entered(self, pid: int, fact: dict[str, Any]) -> None:
         self.poller.look_back()
         running = self.recorder.begin(fact["id"], fact["at"], agent_cpu_ms())
+        running.pid = pid
         only_in = None if self.gets_invokes else pid
         self.lingering.began(fact["id"], running.index, min(fact["at"], running.invoked_ns), only_in)
         if self.current is not running and running.returned is None:
@@ -461,12 +469,15 @@ class Agent:
         self._sample(look)
         highest = proc.read_peak_rss_bytes(pid)
         children_rss = sum(stat.rss_bytes for stat in look.tree[1:])
-        peaks = [peak for peak in (self.sampler.peak_rss_bytes, highest and highest + children_rss) if peak]
+        sampled, fds = (self.sampler.peak_rss_bytes, self.sampler.peak_fds)
+        if not self.gets_invokes:  # samples are of all workers together: only what is this one's own can be told
+            sampled, fds = None, look.fds
+        peaks = [peak for peak in (sampled, highest and highest + children_rss) if peak]
         return {
             "rss_bytes": look.rss_bytes,
             "peak_rss_bytes": max(peaks, default=None),
             "threads": look.tree[0].threads if look.tree else None,
-            "fds": self.sampler.peak_fds,
+            "fds": fds,
             "children": len(look.tree) - 1 if look.tree else None,
             "tmp_bytes": proc.read_tmp_used_bytes(),
         }

@@ -51,6 +51,8 @@ RULES: list[tuple[Callable[[Evidence], bool], str, str]] = [
     (lambda seen: seen.init_error is not None, "init-error", "hook"),
     (lambda seen: seen.platform_error == "Runtime.OutOfMemory", "out-of-memory", "platform"),
     (_killed_for_memory, "out-of-memory", "observed"),
+    (lambda seen: seen.fatal is not None and seen.shutdown == "worker-gone", "crash", "hook"),
+    (lambda seen: seen.shutdown == "worker-gone", "crash", "observed"),  # the platform waits for it until the deadline
     (lambda seen: "timeout" in (seen.platform_status, seen.shutdown), "timeout", "platform"),
     (lambda seen: seen.fatal is not None, "crash", "hook"),
     (_crashed, "crash", "platform"),

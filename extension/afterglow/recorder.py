@@ -89,6 +89,8 @@ class Recorder:
         if said.about in ("init", "restore"):
             self.init_said.update(said.fields)
             return not self.init_told
+        if self.reports_alone and "platform_ms" in said.fields:
+            said.fields["duration_ms"] = said.fields["platform_ms"]
         if said.about in self.running:
             self.running[said.about].platform.update(said.fields)
             return True
@@ -105,6 +107,12 @@ class Recorder:
         for request_id in [about for about, fields in self.said_early.items() if fields.get("started")]:
             running = self.begin(request_id, at_ns if init_verdict is None else self.boot.started_ns, agent_cpu_ms)
             running.verdict = init_verdict
+
+    def worker_gone(self, pid: int, gone_ns: int, closing: Closing) -> None:
+        """Note that one of several processes of the runtime has gone: what it was at is over, the others go on."""
+        for running in self.running.values():
+            if running.pid == pid and running.returned is None:
+                running.gone_ns, running.closing = gone_ns, closing
 
     def has_told(self, request_id: str) -> bool:
         """Return whether the invocation is over and told: the hook's facts can overtake INVOKE by all of it."""
@@ -206,17 +214,17 @@ class Recorder:
 
     def _is_over(self, running: Running, now_ns: int, *, patient: bool) -> bool:
         if self._platform_is_done(running):
-            return running.returned is not None or self.hello is None
+            return running.returned is not None or self.hello is None or running.gone_ns is not None
         if running.returned is None and self.hello is not None:
             return False
         since_ns = running.returned["at"] if running.returned is not None else running.invoked_ns
         awake_ns = now_ns - since_ns - self.frozen.between_ns(since_ns, now_ns)
         return not patient or awake_ns > REPORT_WITHIN_NS
 
-    @staticmethod
     def _told(
-        running: Running, clock: Clock, agent_cpu_ms: float, context: Context
+        self, running: Running, clock: Clock, agent_cpu_ms: float, context: Context
     ) -> tuple[Invocation, Ending | None]:
         verdict = judge(running, context)
-        invocation = invocation_of(running, clock.at_ms(running.invoked_ns), agent_cpu_ms, verdict)
+        cpu_ms = None if self.reports_alone else agent_cpu_ms  # several at once share what we burn
+        invocation = invocation_of(running, clock.at_ms(running.invoked_ns), cpu_ms, verdict)
         return invocation, ending_of(running, round(clock.epoch_ms), context, verdict)

@@ -9,6 +9,8 @@ from afterglow.endings import Evidence, ending
 from afterglow.records import Ending, Invocation
 
 CURVE_POINTS = 120
+RUNTIME_BUDGET_NS = 700_000_000  # 30 % of SHUTDOWN's 2 s (RIE source, rapid/shutdown.go), and a little
+WORKER_GONE = "worker-gone"
 
 
 class Closing(NamedTuple):
@@ -26,12 +28,15 @@ class Running:
 
     __slots__ = (
         "agent_cpu_from_ms",
+        "closing",
         "curve",
         "error_origin",
         "frozen_ms",
+        "gone_ns",
         "index",
         "invoked_ns",
         "peak_rss_bytes",
+        "pid",
         "platform",
         "request_id",
         "returned",
@@ -47,6 +52,9 @@ class Running:
         self.agent_cpu_from_ms = agent_cpu_ms
         self.frozen_ms: float | None = None
         self.trace: str | None = None
+        self.pid: int | None = None  # of the process that runs the handler: on Managed Instances, one of several
+        self.gone_ns: int | None = None  # when that process went, amid the invocation, the environment living on
+        self.closing: Closing | None = None  # what it left behind
         self.verdict: tuple[str, str] | None = None  # settled already: the Init that it waited for has failed
         self.returned: dict[str, Any] | None = None
         self.error_origin: str | None = None
@@ -75,11 +83,23 @@ class Context(NamedTuple):
     now_ns: int
 
 
+def closing_of(running: Running, context: Context) -> Closing | None:
+    """Return the end that this invocation met: its own process's, or else the environment's.
+
+    SHUTDOWN ends processes before it reaches us; one that goes just before it need not have gone by itself.
+    """
+    own = running.closing
+    if own is None or running.gone_ns is None or running.returned is not None:
+        return context.closing
+    long_before = context.now_ns - running.gone_ns > RUNTIME_BUDGET_NS
+    return own if context.closing is None or own.fatal or long_before else context.closing
+
+
 def judge(running: Running, context: Context) -> tuple[str, str]:
     """Return how it ended, and who says so."""
     if running.verdict is not None:
         return running.verdict
-    fact, closing = running.returned, context.closing
+    fact, closing = running.returned, closing_of(running, context)
     peak = running.seen.get("peak_rss_bytes") or running.peak_rss_bytes
     return ending(
         Evidence(
@@ -126,8 +146,8 @@ def figures_of(running: Running) -> tuple[dict[str, Any], dict[str, str]]:
     return figures, sources
 
 
-def invocation_of(running: Running, at_ms: int, agent_cpu_ms: float, verdict: tuple[str, str]) -> Invocation:
-    """Return the record of an invocation that is over."""
+def invocation_of(running: Running, at_ms: int, agent_cpu_ms: float | None, verdict: tuple[str, str]) -> Invocation:
+    """Return the record of an invocation that is over; ``agent_cpu_ms`` None: it cannot be told whose it was."""
     figures, sources = figures_of(running)
     status, source = verdict
     peak = figures.get("peak_rss_bytes")
@@ -146,7 +166,7 @@ def invocation_of(running: Running, at_ms: int, agent_cpu_ms: float, verdict: tu
             "status": status,
             "frozen_before_ms": running.frozen_ms,
             "trace": running.trace,
-            "agent_cpu_ms": _rounded(agent_cpu_ms - running.agent_cpu_from_ms),
+            "agent_cpu_ms": None if agent_cpu_ms is None else _rounded(agent_cpu_ms - running.agent_cpu_from_ms),
             "sources": {**sources, "status": source},
         }
     )
@@ -157,7 +177,7 @@ def ending_of(running: Running, at_ms: int, context: Context, verdict: tuple[str
     status, source = verdict
     if status in ("ok", "error", "unknown") or running.verdict is not None:
         return None
-    closing = context.closing or Closing("")
+    closing = closing_of(running, context) or Closing("")
     curve = [[round((at - context.now_ns) / 1e6, 1), round(rss / 1_048_576, 2)] for at, rss in running.curve]
     return Ending(
         at_ms=at_ms,
