@@ -71,6 +71,11 @@ class Extension:
                 self.hooks.remove(source)
                 source.close()
 
+    def read_what_is_there(self) -> None:
+        """Read until the sockets are empty."""
+        while select.select([self.listener, *self.hooks], [], [], 0)[0]:
+            self._read_once()
+
     def until(self, kind: str, **fields: object) -> dict[str, Any]:
         """Return the first fact of this kind with these fields, waiting for it if need be."""
         looked_at = 0

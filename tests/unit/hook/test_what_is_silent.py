@@ -25,7 +25,7 @@ def test_every_python_is_silent(start: Start, extension: Extension, python: str)
 
     assert {way: [] for way in WAYS} == found
     assert "gave-up" not in [fact["t"] for fact in extension.facts]
-    assert "afterglow" not in runtime.end()[1]
+    assert "afterglow:" not in runtime.end()[1]
 
 
 def test_what_init_has_started_is_a_design(start: Start) -> None:

@@ -20,7 +20,9 @@ def install() -> bool:
     # Lambda hands keys that start with "_" to the runtime only, so _HANDLER means: this is the runtime.
     if _installed or "_HANDLER" not in os.environ or "AWS_LAMBDA_RUNTIME_API" not in os.environ:
         return False
-    if os.environ.get("AFTERGLOW_HOOK", "").lower() in {"0", "off", "false"}:
+    if any(
+        os.environ.get(name, "").lower() in {"0", "off", "false"} for name in ("AFTERGLOW_ENABLED", "AFTERGLOW_HOOK")
+    ):
         return False
     _installed = True
     began_ns = time.monotonic_ns()
