@@ -508,7 +508,7 @@ class Agent:
         self.teller.see("telemetry", self.listener.seen - sum(self.listener.dropped.values()))
         for reason, count in self.listener.dropped.items():
             self.teller.lose("telemetry", reason, count)
-        if self.subscription is not None and self.subscription.state not in ("subscribed", "not-supported"):
+        if self.subscription is not None and self.subscription.state not in ("asked", "subscribed", "not-supported"):
             self.teller.lose("subscription", self.subscription.state)
         self.teller.losses()
 
