@@ -1,5 +1,6 @@
 """What a local run knows without any record: its set-up, and what the caller saw of each invocation."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -34,3 +35,4 @@ class RunFacts(NamedTuple):
     logs: list[str]
     problem: str | None  # why the run could not do what was asked of it
     frozen_after_ms: float | None = None  # how long the sandbox was held frozen after the last call
+    limits: Sequence[str] = ()  # what the function was held to, and what could not be enforced, in words

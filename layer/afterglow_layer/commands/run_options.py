@@ -5,11 +5,14 @@ import argparse
 DEFAULT_ROUNDS = 3
 """Invocations with one event: one to start work, one for it to come back in, one to show a habit."""
 
+LEAST_MB, MOST_MB = 128, 10_240  # Lambda developer guide, "Configure Lambda function memory"
+
 EPILOG = """\
 examples:
   afterglow run app.handler
   afterglow run app.handler --dir src --event events/order.json --repeat 5
   afterglow run app.handler --event '{"id": 1}' --event '{"id": 2}' --gap 2
+  afterglow run app.handler --memory 512 --cold-every 2 --repeat 6
   afterglow run app.handler --env TABLE=orders --fail-on lingering --json run.json     (in CI)
 
 exit status: 0 every invocation was answered · 1 one failed, or the run did · 2 wrong usage ·
@@ -45,7 +48,7 @@ def _add_function_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--env", action="append", default=[], metavar="K=V", help="set an environment variable")
     group.add_argument("--timeout", type=_whole, default=30, metavar="S", help="function timeout (default: 30)")
-    group.add_argument("--memory", type=_whole, default=128, metavar="MB", help="memory size (default: 128)")
+    group.add_argument("--memory", type=_memory, default=128, metavar="MB", help="memory size (default: 128)")
     group.add_argument("--region", help="AWS_REGION (default: the caller's, else us-east-1)")
     group.add_argument("--python", metavar="PATH", help="its interpreter (default: DIR/.venv, else this one)")
     group.add_argument(
@@ -70,6 +73,32 @@ def _add_sandbox_options(parser: argparse.ArgumentParser) -> None:
         choices=["auto", "cgroup-v2", "cgroup-v1", "sigstop", "none"],
         default="auto",
         help="how to freeze (default: the first of these that works)",
+    )
+    group.add_argument(
+        "--cpu",
+        choices=["share", "full"],
+        default="share",
+        help="what comes with the memory (1,769 MB: one core), or all that there is (default: share)",
+    )
+    group.add_argument(
+        "--tmp",
+        choices=["private", "host"],
+        default="private",
+        help="a /tmp of its own, or this machine's (default: private)",
+    )
+    group.add_argument(
+        "--cold-every", type=_whole, metavar="N", help="a new environment, with its cold start, every N invocations"
+    )
+    group.add_argument(
+        "--provisioned",
+        action="store_true",
+        help="as with provisioned concurrency: Init ahead of the first invocation (RIE cannot: --emulator builtin)",
+    )
+    group.add_argument(
+        "--emulator",
+        choices=["rie", "builtin"],
+        default="rie",
+        help="AWS' Runtime Interface Emulator, or Afterglow's, which has a Telemetry API (default: rie)",
     )
     group.add_argument("--rie", metavar="PATH", help="aws-lambda-rie (default: on PATH, else fetched once)")
     layer = group.add_mutually_exclusive_group()
@@ -96,6 +125,13 @@ def _whole(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def _memory(text: str) -> int:
+    value = _whole(text)
+    if not LEAST_MB <= value <= MOST_MB:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from {LEAST_MB} to {MOST_MB}, as on Lambda")
+    return value
 
 
 def _seconds(text: str) -> float:

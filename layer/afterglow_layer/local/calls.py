@@ -4,11 +4,12 @@ In: a plan and a sandbox that is up. Out: Calls, and what went wrong on the way.
 """
 
 import time
+from collections.abc import Sequence
 
 from afterglow_collector.facts import Call
 from afterglow_layer.local.cgroups import FreezeError
 from afterglow_layer.local.freezer import NoFreezer
-from afterglow_layer.local.invoke import invoke, judge
+from afterglow_layer.local.invoke import TIMED_OUT, invoke, judge
 from afterglow_layer.local.logs import Logs
 from afterglow_layer.local.plan import Plan
 from afterglow_layer.local.sandbox import Sandbox
@@ -21,9 +22,10 @@ ANSWER_KEPT = 2000
 class Calls:
     """The calls of one run, and what went wrong on the way."""
 
-    def __init__(self, plan: Plan, sandbox: Sandbox, logs: Logs) -> None:
+    def __init__(self, plan: Plan, sandbox: Sandbox, logs: Logs, before: Sequence[Call] = ()) -> None:
+        """Go on from the calls of earlier environments."""
         self.plan = plan
-        self.made: list[Call] = []
+        self.made: list[Call] = [*before]
         self.problem: str | None = None
         self.logs = logs
         self.freezer = sandbox.freezer
@@ -35,8 +37,8 @@ class Calls:
         """Make every call, freeze after each, then let RIE shut down; tell whether Ctrl-C cut it short."""
         interrupted = False
         try:
-            for number, event in enumerate(self.plan.events, start=1):
-                self.made.append(self._call(number, event))
+            for event in self.plan.events:
+                self.made.append(self._call(len(self.made) + 1, event))
                 if self._over():
                     break
                 self._hold_frozen()
@@ -47,11 +49,13 @@ class Calls:
 
     def _call(self, number: int, event: bytes) -> Call:
         self.frozen_after_ms = None
-        starts = self.logs.starts()
+        starts, expired = self.logs.starts(), self._sandbox.watch.expired
         sent_at_ms = time.time() * 1000
         answer = invoke(self._sandbox.invoke_port, event, self.plan.timeout_s + PATIENCE_S)
         request_id = self.logs.request_id_after(starts, START_LINE_LIMIT_S)
         outcome, error_type = judge(answer, request_id)
+        if self._sandbox.watch.expired > expired:  # RIE saw a runtime that was killed.
+            outcome, error_type = TIMED_OUT
         return Call(
             index=number,
             request_id=request_id,
@@ -69,8 +73,11 @@ class Calls:
             return False
         # The connection breaks a moment before the process is known to be gone.
         state = "ended" if self._sandbox.ends_within(1.0) else "gave no answer"
-        self.problem = f"RIE {state} in invocation {len(self.made)}:\n{self.logs.last_of_rie()}"
+        self.problem = f"{self._name()} {state} in invocation {len(self.made)}:\n{self.logs.last_of_rie()}"
         return True
+
+    def _name(self) -> str:
+        return "RIE" if self.plan.rie else f"the {self.plan.emulator}"
 
     def _hold_frozen(self) -> None:
         """Freeze at once, stay so for the gap, thaw: the next request, or SHUTDOWN, follows at once."""

@@ -1,4 +1,4 @@
-"""Cgroups that can freeze: where this process may make one, and how to freeze, thaw and remove it.
+"""Cgroups: where this process may make one, and how to enter, freeze, thaw and remove it. Limits: ``fence``.
 
 In: /proc/self/mountinfo and /proc/self/cgroup. Out: folders of the cgroup file system.
 Sources: cgroups(7), the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/freezer-subsystem.rst.
@@ -11,6 +11,10 @@ from typing import NamedTuple
 
 V1, V2 = "cgroup v1", "cgroup v2"
 KINDS = (V2, V1)  # v2 first: a frozen process there can still be killed.
+FREEZER = "freezer"
+
+PLATFORM, FUNCTION = "platform", "function"
+"""Below a v2 group that hands out controllers: it may hold no process itself (cgroups(7), "no internal processes")."""
 
 FREEZE_LIMIT_S = 2.0
 RETRY_S = 0.005
@@ -28,41 +32,40 @@ class FreezeError(Exception):
     """The kernel did not freeze the sandbox in time."""
 
 
-def homes(mountinfo: str, own: str) -> list[Home]:
-    """Return this process's cgroups that know how to freeze, best first, from the two files' text."""
-    own_paths = _own_paths(own)
+def homes(mountinfo: str, own: str, controller: str = FREEZER) -> list[Home]:
+    """Return this process's cgroups that may know the controller, best first, from the two files' text."""
+    own_paths = _own_paths(own, controller)
     found = []
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         root, mount_point = before.split()[3:5]
-        kind = _kind_of(after.split())
+        kind = _kind_of(after.split(), controller)
         if kind in own_paths:
             found.append(Home(kind, Path(mount_point) / os.path.relpath(own_paths[kind], root)))
     return sorted(found, key=lambda home: KINDS.index(home.kind))
 
 
-def _own_paths(own: str) -> dict[str, str]:
+def _own_paths(own: str, controller: str) -> dict[str, str]:
     paths = {}
     for line in own.splitlines():
         number, controllers, path = line.split(":", 2)
         if number == "0":
             paths[V2] = path
-        elif "freezer" in controllers.split(","):
+        elif controller in controllers.split(","):
             paths[V1] = path
     return paths
 
 
-def _kind_of(file_system: list[str]) -> str:
+def _kind_of(file_system: list[str], controller: str) -> str:
     if file_system[0] == "cgroup2":
         return V2
-    is_freezer = file_system[0] == "cgroup" and "freezer" in file_system[2].split(",")
-    return V1 if is_freezer else ""
+    return V1 if file_system[0] == "cgroup" and controller in file_system[2].split(",") else ""
 
 
-def read_homes(proc: Path = Path("/proc")) -> list[Home]:
+def read_homes(controller: str = FREEZER, proc: Path = Path("/proc")) -> list[Home]:
     """Return homes() of this process."""
     try:
-        return homes((proc / "self/mountinfo").read_text(), (proc / "self/cgroup").read_text())
+        return homes((proc / "self/mountinfo").read_text(), (proc / "self/cgroup").read_text(), controller)
     except OSError:
         return []
 
@@ -74,15 +77,22 @@ def make(home: Home, name: str) -> Home | None:
         path.mkdir()
     except OSError:
         return None
-    if (path / _state_file(home.kind)).exists():
-        return Home(home.kind, path)
-    remove(Home(home.kind, path))
+    group = Home(home.kind, path)
+    if can_freeze(group):
+        return group
+    remove(group)
     return None
+
+
+def can_freeze(group: Home) -> bool:
+    """Tell whether the group has the file that freezes it."""
+    return (group.path / _state_file(group.kind)).exists()
 
 
 def join(group: Home) -> None:
     """Move the calling process into the group; 0 is "myself" in every pid namespace."""
-    (group.path / "cgroup.procs").write_text("0")
+    platform = group.path / PLATFORM
+    ((platform if platform.is_dir() else group.path) / "cgroup.procs").write_text("0")
 
 
 def freeze(group: Home) -> None:
@@ -115,6 +125,9 @@ def is_frozen(group: Home) -> bool:
 def remove(group: Home, limit_s: float = 1.0) -> None:
     """Remove the group once its last process has gone; the kernel may take a moment to see that."""
     give_up = time.monotonic() + limit_s
+    for part in (PLATFORM, FUNCTION):
+        if (group.path / part).is_dir():
+            remove(Home(group.kind, group.path / part), limit_s)
     while group.path.exists() and not _try_rmdir(group.path):
         if time.monotonic() > give_up:
             raise OSError(f"{group.path} still has processes in it")

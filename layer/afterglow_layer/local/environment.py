@@ -36,6 +36,7 @@ class Stage(NamedTuple):
     runtime: str  # python3.11
     agent_python: str
     records_file: str
+    init_type: str = "on-demand"
 
 
 def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
@@ -53,7 +54,7 @@ def build(environ: Mapping[str, str], stage: Stage, asked: Mapping[str, str]) ->
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{stage.runtime}",
         "AWS_LAMBDA_FUNCTION_NAME": FUNCTION_NAME,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(stage.memory_mb),
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": stage.init_type,
         "AWS_REGION": stage.region,
         "AWS_DEFAULT_REGION": stage.region,
         "TZ": ":UTC",

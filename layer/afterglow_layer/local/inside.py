@@ -10,7 +10,8 @@ import signal
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from afterglow_layer.local import cgroups, mounts
+from afterglow_layer.local import cgroups, entry, mounts, private_tmp
+from afterglow_layer.local.fence import Fence
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
 PR_SET_PDEATHSIG = 1
@@ -26,13 +27,17 @@ PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 class Order(NamedTuple):
     """What to run, and where."""
 
-    command: list[str]
+    command: list[str]  # the emulator's, all of it where ``runtime`` is empty
     env: dict[str, str]
     directory: str
     layer: str | None
     run_dir: str  # removed at the end
     log_fd: int
     freezers: list[str]  # kinds of cgroup to try
+    runtime: list[str] = []  # what the emulator is to run  # noqa: RUF012 - a NamedTuple's default, never changed
+    memory_mb: int | None = None  # None: not limited
+    cpu_cores: float | None = None  # None: not limited
+    keep_in_tmp: list[str] | None = None  # what stays reachable in a /tmp of its own; None: the host's /tmp
 
 
 def tell(status: str, **facts: Any) -> None:
@@ -63,26 +68,41 @@ def _unshare(flags: int) -> None:
         raise OSError(number, f"unshare: {os.strerror(number)}")
 
 
-def be_init(order: Order, groups: list[cgroups.Home]) -> NoReturn:
+def be_init(order: Order, groups: list[cgroups.Home], fence: Fence) -> NoReturn:
     """Be pid 1 of the sandbox: when it goes, the kernel kills the rest."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     status = CANNOT_START
     try:
+        _unshare(
+            CLONE_NEWNS
+        )  # What is mounted goes with us: the keeper would hold it, and could not remove the folder.
         staging = Path(order.run_dir, "opt")
         staging.mkdir()
-        mounts.mount_opt(Path(order.layer) if order.layer else None, staging)
+        mounts.mount_opt(
+            Path(order.layer) if order.layer else None,
+            staging,
+            prepare=lambda opt: entry.lead_extensions_in(fence.doors, opt, mounts.OPT),
+        )
         mounts.mount_proc()
-        status = _run_rie(order, groups)
+        tmp = _mount_tmp(order, fence)
+        status = _run_rie(order, groups, fence, tmp)
     except OSError as error:
         tell("failed", reason=str(error))
     finally:
         os._exit(status)
 
 
-def _run_rie(order: Order, groups: list[cgroups.Home]) -> int:
+def _mount_tmp(order: Order, fence: Fence) -> str:
+    """Return how /tmp came to be, in words."""
+    if order.keep_in_tmp is None:
+        return private_tmp.THE_HOSTS
+    return private_tmp.mount_tmp(Path(order.run_dir), order.keep_in_tmp, memory_limited=fence.memory is not None)
+
+
+def _run_rie(order: Order, groups: list[cgroups.Home], fence: Fence, tmp: str) -> int:
     rie_pid = os.fork()
     if rie_pid == 0:
-        _become_rie(order, groups)
+        _become_rie(order, groups, fence, tmp)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(rie_pid, signal.SIGTERM))
     while True:
         pid, status = os.waitpid(-1, 0)  # Orphans end up here, too.
@@ -90,22 +110,39 @@ def _run_rie(order: Order, groups: list[cgroups.Home]) -> int:
             return os.waitstatus_to_exitcode(status) & 0xFF
 
 
-def _become_rie(order: Order, groups: list[cgroups.Home]) -> NoReturn:
+def _become_rie(order: Order, groups: list[cgroups.Home], fence: Fence, tmp: str) -> NoReturn:
+    command = [*order.command, *entry.lead_in(_entry(order, fence), order.runtime)]
     try:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         joined = _join_first(groups)
         os.chdir(order.directory)
-        tell("started", group=joined and {"kind": joined.kind, "path": str(joined.path)})
+        tell(
+            "started",
+            group=_told(joined),
+            memory=_told(fence.memory),
+            cpu=_told(fence.cpu),
+            tmp=tmp,
+            problems=fence.problems,
+        )
         os.dup2(order.log_fd, 1)
         os.closerange(3, 1024)
         for number in (*PARENTS_SIGNALS, *PYTHON_IGNORES):
             signal.signal(number, signal.SIG_DFL)
-        os.execve(order.command[0], order.command, order.env)  # noqa: S606 - no shell is the point
+        os.execve(command[0], command, order.env)  # noqa: S606 - no shell is the point
     except OSError as error:
-        os.write(2, f"{order.command[0]} cannot be run: {error}\n".encode())
+        os.write(2, f"{command[0]} cannot be run: {error}\n".encode())
     finally:
         os._exit(CANNOT_START)
+
+
+def _entry(order: Order, fence: Fence) -> entry.Entry:
+    unlimited = order.memory_mb is not None and fence.memory is None
+    return entry.Entry(fence.doors, order.memory_mb * 1024 if unlimited and order.memory_mb else None)
+
+
+def _told(home: cgroups.Home | None) -> dict[str, str] | None:
+    return home and {"kind": home.kind, "path": str(home.path)}
 
 
 def _join_first(groups: list[cgroups.Home]) -> cgroups.Home | None:

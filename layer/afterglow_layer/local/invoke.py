@@ -30,6 +30,9 @@ class Verdict(NamedTuple):
     error_type: str | None
 
 
+TIMED_OUT = Verdict("timeout", "Sandbox.Timedout")
+
+
 def invoke(port: int, event: bytes, limit_s: float) -> Answer:
     """Send one event to RIE on this machine and wait for its answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=limit_s)
@@ -51,7 +54,7 @@ def judge(answer: Answer, request_id: str | None) -> Verdict:
     if answer.http_status is None:
         return Verdict("no-answer", None)
     if _TIMED_OUT.fullmatch(answer.body):
-        return Verdict("timeout", "Sandbox.Timedout")
+        return TIMED_OUT
     error = _error_in(answer.body)
     error_type = error.get("errorType") or None
     if answer.http_status != http.client.OK:

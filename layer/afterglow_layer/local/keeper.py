@@ -15,8 +15,12 @@ import os
 import select
 import shutil
 import signal
+from pathlib import Path
+from typing import NamedTuple
 
-from afterglow_layer.local import cgroups
+from afterglow_layer.local import cgroups, fence, stale
+from afterglow_layer.local.allotment import Allotment
+from afterglow_layer.local.cgroups import Home
 from afterglow_layer.local.inside import PARENTS_SIGNALS, Order, be_init, enter_namespaces, tell
 
 
@@ -28,15 +32,31 @@ def main() -> None:
     if not line:
         return
     order = Order(**json.loads(line))
-    groups = _make_groups(order.freezers)
+    stale.sign(Path(order.run_dir))
+    _sweep(order)
+    grounds = _make_groups(order)
     try:
-        init_pid = _start(order, groups)
+        init_pid = _start(order, grounds)
         if init_pid:
-            _watch(init_pid, groups)
+            _watch(init_pid, grounds.freezers)
     finally:
         shutil.rmtree(order.run_dir, ignore_errors=True)
-        for group in groups:
+        for group in grounds.all:
             cgroups.remove(group)
+
+
+class _Grounds(NamedTuple):
+    """The sandbox's cgroups: to freeze it, in the order in which to try them; to limit it; all of them."""
+
+    freezers: list[Home]
+    fence: fence.Fence
+    all: list[Home]
+
+
+def _sweep(order: Order) -> None:
+    controllers = (cgroups.FREEZER, fence.MEMORY, fence.CPU)
+    stale.sweep_groups({fence.generous(home) for name in controllers for home in cgroups.read_homes(name)})
+    stale.sweep_folders(Path(order.run_dir))
 
 
 def _read_line(fd: int) -> bytes:
@@ -49,13 +69,20 @@ def _read_line(fd: int) -> bytes:
     return line
 
 
-def _make_groups(kinds: list[str]) -> list[cgroups.Home]:
-    homes = [home for home in cgroups.read_homes() if home.kind in kinds]
-    made = [cgroups.make(home, f"afterglow-{os.getpid()}") for home in homes]
-    return [group for group in made if group]
+def _make_groups(order: Order) -> _Grounds:
+    """Make them: one group in v2 for all, one for each controller in v1."""
+    name = stale.name_of(os.getpid())
+    allotment = Allotment(order.memory_mb, order.cpu_cores)
+    limited = allotment != Allotment()
+    homes = [fence.generous(home) if limited else home for home in cgroups.read_homes()]
+    wanted = [home for home in homes if home.kind in order.freezers or (home.kind == cgroups.V2 and limited)]
+    made = [group for group in (cgroups.make(home, name) for home in wanted) if group]
+    v2 = next((group for group in made if group.kind == cgroups.V2), None)
+    built = fence.build(allotment, name, v2, cgroups.read_homes)
+    return _Grounds([group for group in made if group.kind in order.freezers], built, [*made, *built.made])
 
 
-def _start(order: Order, groups: list[cgroups.Home]) -> int | None:
+def _start(order: Order, grounds: _Grounds) -> int | None:
     """Fork the sandbox's first process; return its pid, or None after having told why not."""
     try:
         enter_namespaces()
@@ -64,12 +91,12 @@ def _start(order: Order, groups: list[cgroups.Home]) -> int | None:
         return None
     init_pid = os.fork()
     if init_pid == 0:
-        be_init(order, groups)
+        be_init(order, grounds.freezers, grounds.fence)
     os.close(order.log_fd)  # Its reader sees the end when the sandbox is gone.
     return init_pid
 
 
-def _watch(init_pid: int, groups: list[cgroups.Home]) -> None:
+def _watch(init_pid: int, groups: list[Home]) -> None:
     """Pass on the parent's wishes until it has none left, then end the sandbox."""
     wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -100,7 +127,7 @@ def _reaped(init_pid: int) -> bool:
     return bool(pid)
 
 
-def _end(init_pid: int, groups: list[cgroups.Home]) -> None:
+def _end(init_pid: int, groups: list[Home]) -> None:
     for group in groups:
         cgroups.thaw(group)  # In cgroup v1 a frozen process does not even die.
     os.kill(init_pid, signal.SIGKILL)

@@ -49,9 +49,15 @@ class Logs:
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
 
-    def follow(self, stdout: IO[bytes], stderr: IO[bytes]) -> None:
-        """Begin to read."""
-        for stream, take in ((stdout, self._take), (stderr, self.rie.append)):
+    def follow(self, stdout: IO[bytes], stderr: IO[bytes], hear: Callable[[str], None] | None = None) -> None:
+        """Begin to read; ``hear`` gets RIE's own lines, too."""
+
+        def take_rie(line: str) -> None:
+            self.rie.append(line)
+            if hear:
+                hear(line)
+
+        for stream, take in ((stdout, self._take), (stderr, take_rie)):
             thread = threading.Thread(target=_read_lines, args=(stream, take), daemon=True)
             thread.start()
             self._threads.append(thread)

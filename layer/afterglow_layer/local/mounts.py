@@ -8,6 +8,7 @@ The system calls go through ctypes: mount(8) would be a process for each.
 import ctypes
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,12 +47,20 @@ def _kind(path: Path) -> str:
     return "folder" if path.is_dir() else "file"
 
 
-def mount_opt(layer: Path | None, staging: Path, opt: Path = OPT) -> None:
-    """Put the layer and the host's rest at ``opt``, read-only; OSError names the step that was refused."""
+def _as_it_is(staging: Path) -> None:
+    """Leave the layer's copy as the layer is."""
+
+
+def mount_opt(layer: Path | None, staging: Path, opt: Path = OPT, prepare: Callable[[Path], None] = _as_it_is) -> None:
+    """Put the layer and the host's rest at ``opt``, read-only; OSError names the step that was refused.
+
+    ``prepare`` may change the layer's copy before anybody sees it.
+    """
     mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
     mount("tmpfs", staging, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     if layer:
         shutil.copytree(layer, staging, dirs_exist_ok=True)
+        prepare(staging)
     for entry in plan(layer, opt):
         _show(entry, opt, staging)
     mount("tmpfs", staging, None, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)

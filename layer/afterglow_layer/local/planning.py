@@ -16,12 +16,15 @@ from afterglow_layer import archive, inspection
 from afterglow_layer.commands.run_options import DEFAULT_ROUNDS
 from afterglow_layer.failure import Failure, usage
 from afterglow_layer.local import environment, events, interpreter
+from afterglow_layer.local.allotment import INIT_LIMIT_S
 from afterglow_layer.local.plan import Plan
 from afterglow_layer.rie import find_rie, host_arch
 
 
 def make_plan(asked: argparse.Namespace) -> Plan:
     """Return all that the run needs; Failure for what is wrong with it."""
+    if asked.rie and asked.emulator == "builtin":
+        raise usage("--rie and --emulator builtin: one or the other")
     if find_spec("rich") is None:
         raise Failure("the local run needs more than the sandbox does: pip install 'afterglow[local]'")
     directory = Path(asked.dir).resolve()
@@ -33,7 +36,7 @@ def make_plan(asked: argparse.Namespace) -> Plan:
     for option in ("json", "emf"):
         _check_writable(option, getattr(asked, option))
     python = interpreter.find_interpreter(asked.python, directory, environment.cleaned(os.environ))
-    rie = find_rie(asked.rie)
+    rie = find_rie(asked.rie) if asked.emulator == "rie" else None
     layer, layer_name = _find_layer(asked, python)
     return Plan(
         handler=asked.handler,
@@ -52,6 +55,12 @@ def make_plan(asked: argparse.Namespace) -> Plan:
         loader=asked.loader,
         freezer=asked.freezer,
         show=_show_line if asked.logs else None,
+        limit_memory=True,
+        limit_cpu=asked.cpu == "share",
+        private_tmp=asked.tmp == "private",
+        init_limit_s=INIT_LIMIT_S,
+        cold_every=asked.cold_every,
+        provisioned=asked.provisioned,
     )
 
 

@@ -19,6 +19,7 @@ import afterglow_layer
 from afterglow_layer.failure import Failure
 from afterglow_layer.local.cgroups import Home
 from afterglow_layer.local.freezer import Freezer, choose
+from afterglow_layer.local.init_watch import Ground, InitWatch
 from afterglow_layer.local.inside import Order
 
 START_LIMIT_S = 20.0
@@ -41,6 +42,15 @@ class Ports(NamedTuple):
     invoke: int
 
 
+class Kept(NamedTuple):
+    """What the sandbox holds the function to: the kinds of cgroup, and why one is missing."""
+
+    memory: str | None
+    cpu: str | None
+    problems: dict[str, str]
+    tmp: str  # in words
+
+
 class SandboxEnded(Exception):  # noqa: N818 - a fact about the sandbox; what it means is the caller's to say
     """RIE went, or never came; its log says why."""
 
@@ -49,10 +59,13 @@ class Sandbox:
     """One RIE with all that belongs to it, in namespaces of its own."""
 
     freezer: Freezer
+    kept: Kept
 
-    def __init__(self, order: Order, ports: Ports, freezer: str) -> None:
+    def __init__(self, order: Order, ports: Ports, freezer: str, init_limit_s: float | None = None) -> None:
         self.invoke_port = ports.invoke
+        self.watch = InitWatch(init_limit_s)
         self._asked_freezer = freezer
+        self._cores = order.cpu_cores
         self._said: dict[str, dict[str, Any]] = {}
         self._unread = b""
         log_read, log_write = os.pipe()
@@ -66,19 +79,24 @@ class Sandbox:
         """RIE's own log."""
         return _given(self._process.stderr)
 
-    def wait_until_up(self) -> None:
+    def wait_until_up(self, limit_s: float = START_LIMIT_S) -> None:
         """Return when RIE listens; SandboxEnded if it went, Failure if no sandbox can be made here."""
-        give_up = time.monotonic() + START_LIMIT_S
+        give_up = time.monotonic() + limit_s
         while not {"up", "started"} <= self._said.keys():
             self._go_on(give_up)
             self._listen_to_keeper(0.1)
-        group = self._said["started"]["group"]
-        home = Home(group["kind"], Path(group["path"])) if group else None
-        self.freezer = choose(self._asked_freezer, home, self._said["up"]["init_pid"])
+        self._take_hold()
         while not _listens(self.invoke_port):
             self._go_on(give_up)
             time.sleep(0.002)
         self._go_on(give_up)  # It may be somebody else who listens there, while RIE has failed to.
+
+    def _take_hold(self) -> None:
+        started, init_pid = self._said["started"], self._said["up"]["init_pid"]
+        group, memory, cpu = (_home(started[name]) for name in ("group", "memory", "cpu"))
+        self.freezer = choose(self._asked_freezer, group, init_pid)
+        self.kept = Kept(memory and memory.kind, cpu and cpu.kind, started["problems"], started["tmp"])
+        self.watch.stand_on(Ground(init_pid, cpu, self._cores))
 
     def _go_on(self, give_up: float) -> None:
         if "failed" in self._said:
@@ -86,7 +104,7 @@ class Sandbox:
         if self.ended():
             raise SandboxEnded
         if time.monotonic() > give_up:
-            raise Failure(f"RIE did not come up within {START_LIMIT_S:g} s")
+            raise Failure("RIE did not come up in time")
 
     def ended(self) -> bool:
         """Tell whether RIE has gone."""
@@ -107,6 +125,7 @@ class Sandbox:
 
     def close(self) -> None:
         """End whatever is left; return when processes, mounts, cgroup and the run's folder are gone."""
+        self.watch.close()
         with contextlib.suppress(BrokenPipeError):  # The keeper has gone first.
             _given(self._process.stdin).close()
         self._process.wait()
@@ -130,6 +149,10 @@ class Sandbox:
         *lines, self._unread = (self._unread + chunk).split(b"\n")
         for message in map(json.loads, lines):
             self._said[message["status"]] = message
+
+
+def _home(told: dict[str, str] | None) -> Home | None:
+    return Home(told["kind"], Path(told["path"])) if told else None
 
 
 def free_ports() -> Ports:
