@@ -103,7 +103,8 @@ def test_the_layer_is_read_only_and_the_hosts_opt_stays_reachable(run_function: 
     error, listed, extensions = run.answers[0]
 
     assert error == "Read-only file system"
-    assert {"afterglow", "afterglow-exec", "extensions", "python", *os.listdir("/opt")} == set(listed)
+    layers = {"afterglow", "afterglow-exec", "extensions", "python"}
+    assert {*layers, ".extensions", *os.listdir("/opt")} == set(listed)
     assert extensions == ["afterglow"]
 
 

@@ -36,7 +36,19 @@ def profile(namespaces: None, tmp_path: Path) -> Profile:
 
     def profiled(handler: str, expected_status: int = 0, timeout_s: int = 10) -> dict[str, Any]:
         written = tmp_path / "run.json"
-        command = [sys.executable, "-m", "afterglow_layer", "run", handler, "--dir", str(HANDLERS), "--gap", "0.5"]
+        command = [
+            sys.executable,
+            "-m",
+            "afterglow_layer",
+            "run",
+            handler,
+            "--dir",
+            str(HANDLERS),
+            "--gap",
+            "0.5",
+            "--cpu",
+            "full",
+        ]
         command += ["--timeout", str(timeout_s), "--json", str(written)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert expected_status == done.returncode, f"{done.stderr}\n{done.stdout}"
