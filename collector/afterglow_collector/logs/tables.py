@@ -122,6 +122,7 @@ def render(document: dict[str, Any], console: Console) -> None:
         chosen = [row for row in rows if wanted(row)]
         if chosen:
             console.print(_table(title, columns, chosen))
+            console.print()
     for note in notes(document):
         console.print(Text(note, "dim"))
 

@@ -3,6 +3,8 @@
 import base64
 import gzip
 import json
+import subprocess
+import sys
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -217,3 +219,10 @@ def test_settings_come_from_the_environment(capfd: pytest.CaptureFixture[str]) -
         [sink.name for sink in function.sinks],
     )
     assert "AFTERGLOW_FLUSH_SECONDS" in capfd.readouterr().err
+
+
+def test_the_function_starts_without_anything_heavy() -> None:
+    code = "import sys; import afterglow_collector.logs.handler; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert {"boto3", "requests", "rich", "aws_xray_sdk", "msgspec", "psutil"} & set(loaded) == set()
