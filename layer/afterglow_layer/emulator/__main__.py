@@ -1,7 +1,7 @@
 """``python -m afterglow_layer.emulator``: RIE's command line, with the built-in emulator behind it.
 
-In: RIE's flags and the runtime's command. Out: log lines on stdout, answers over HTTP, exit status 0 after
-SIGTERM or SIGINT, 2 on bad usage.
+In: RIE's flags and the runtime's command. Out: log lines on stdout, when an Init begins and ends on stderr, answers
+over HTTP, exit status 0 after SIGTERM or SIGINT, 2 on bad usage.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from afterglow_layer.emulator.commanded import Lambda
 from afterglow_layer.emulator.front import Front
+from afterglow_layer.emulator.journal import Seen
 from afterglow_layer.emulator.settings import InitType, LambdaSettings
 from afterglow_layer.emulator.wire import Server
 
@@ -31,6 +32,7 @@ def main() -> int:
         on_line=_print,
         address=options.runtime_api_address,
     )
+    function.journal.listen(lambda seen: _tell_init(seen, options.init_type))
     with function:
         front = Server(Front(function), options.runtime_interface_emulator_address)
         front.start()
@@ -49,6 +51,7 @@ def settings_from(environ: Mapping[str, str], options: argparse.Namespace) -> La
         memory_mb=int(environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3008")),
         timeout_ms=int(environ.get("AWS_LAMBDA_FUNCTION_TIMEOUT", "300")) * 1000,
         region=environ.get("AWS_REGION", "us-east-1"),
+        execution_env=environ.get("AWS_EXECUTION_ENV", LambdaSettings.execution_env),
         log_format=environ.get("AWS_LAMBDA_LOG_FORMAT", "Text"),
         max_concurrency=int(environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "1")),
         init_type=options.init_type,
@@ -85,6 +88,15 @@ def _address(text: str) -> tuple[str, int]:
 def _print(_who: str, line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _tell_init(seen: Seen, init_type: InitType) -> None:
+    """Say on stderr, in RIE's words, when an Init begins and ends: the local run gives it the whole CPU."""
+    if seen.kind == "init.start":
+        sys.stderr.write(f"INIT START(type: {init_type.value}, phase: {seen.detail['phase']})\n")
+    elif seen.kind == "init.done":
+        sys.stderr.write(f"INIT RTDONE(status: {seen.detail['status']})\n")
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -37,9 +37,9 @@ def runtime_environ(
         **(xray if settings.xray else {}),
         **_concurrency(settings),
         "_HANDLER": settings.handler,
-        "AWS_ACCESS_KEY_ID": "",  # RIE gives empty credentials; so do we.
-        "AWS_SECRET_ACCESS_KEY": "",
-        "AWS_SESSION_TOKEN": "",
+        "AWS_ACCESS_KEY_ID": settings.env.get("AWS_ACCESS_KEY_ID", ""),  # Empty where there are none, as RIE has it.
+        "AWS_SECRET_ACCESS_KEY": settings.env.get("AWS_SECRET_ACCESS_KEY", ""),
+        "AWS_SESSION_TOKEN": settings.env.get("AWS_SESSION_TOKEN", ""),
         "AWS_REGION": settings.region,
         "AWS_DEFAULT_REGION": settings.region,
         "AWS_EXECUTION_ENV": settings.execution_env,

@@ -34,6 +34,11 @@ class Journal:
     def __init__(self) -> None:
         self._seen: list[Seen] = []
         self._grown = threading.Condition()
+        self._listeners: list[Callable[[Seen], None]] = []
+
+    def listen(self, hear: Callable[[Seen], None]) -> None:
+        """Call ``hear`` with every later event, in the thread that notes it."""
+        self._listeners.append(hear)
 
     def note(self, kind: str, who: str, **detail: Any) -> Seen:
         """Write down one event, now, and wake whoever waits for it."""
@@ -41,6 +46,8 @@ class Journal:
             seen = Seen(time.monotonic_ns(), time.time() * 1000, kind, who, detail)
             self._seen.append(seen)
             self._grown.notify_all()
+        for hear in self._listeners:
+            hear(seen)
         return seen
 
     @property

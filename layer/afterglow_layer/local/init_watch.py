@@ -39,7 +39,7 @@ class InitWatch:
         """Watch; ``limit_s`` None: somebody else sees to the limit."""
         self.expired = 0  # how many Inits were ended
         self._limit_s = limit_s
-        self._running = False
+        self._running = True  # Nothing of the function runs before its first Init.
         self._timer: threading.Timer | None = None
         self._ground: Ground | None = None
         self._lock = threading.Lock()
