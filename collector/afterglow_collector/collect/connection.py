@@ -73,6 +73,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._writable = True
         self._closing = False
+        self._deaf = False
         self._early: Answer | None = None
         self._begin()
 
@@ -91,13 +92,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came."""
-        if self._closing:
+        if self._closing or self._deaf:
             return
         self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(problem(400, "only plain HTTP/1.1 is spoken here"))
+            self._deaf = True  # the request is answered as if it had not asked to go on in another protocol
         except httptools.HttpParserError as error:
             self._refuse(problem(400, f"not HTTP: {error}"))
         if not self._head_done and self._head_bytes > MAX_HEAD_BYTES:
@@ -172,7 +173,7 @@ class Connection(asyncio.Protocol):
         slot = Slot()
         method = self.parser.get_method()
         slot.head_only = method == b"HEAD"
-        slot.keep_alive = self.parser.should_keep_alive() and not self.front.stopping
+        slot.keep_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         request, early = Request(method, self._path(), self._headers, body), self._early
         self._begin()
