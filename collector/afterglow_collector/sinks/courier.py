@@ -25,7 +25,7 @@ IDLE_S = 1.0
 class Policy(NamedTuple):
     """How a sink is treated."""
 
-    batch_entries: int = 1000
+    batch_entries: int = 200  # records come in batches of up to a body's size each, and all of them lie in memory
     backoff: Backoff = Backoff()
     breaker: BreakerPolicy = BreakerPolicy()
 
@@ -121,7 +121,9 @@ class Courier:
         self._done(len(part) - len(remaining), retry.refused)
         if len(remaining) < len(part):
             self.breaker.sent()
-        self.parts[0] = remaining
+        self.parts.popleft()
+        if remaining:
+            self.parts.appendleft(remaining)
         return self.fail(retry.reason, now_s, retry.after_s)
 
     def fail(self, reason: str, now_s: float, asked_s: float | None = None) -> float:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.integration.sinks.stage import LIMIT_S, LineListener, closed_port
-from tests.unit.sinks.samples import MemoryOutbox, emf_lines
+from tests.unit.sinks.samples import NOW_MS, MemoryOutbox, emf_lines
 
+from afterglow_collector.collect.outbox import Entry, Outbox
 from afterglow_collector.sinks import SinkRunner
 from afterglow_collector.sinks.backoff import Backoff
 from afterglow_collector.sinks.breaker import BreakerPolicy
@@ -99,6 +100,23 @@ def test_stopping_drains_what_is_there(tmp_path: Path) -> None:
 
     assert runner.stop(drain_s=LIMIT_S)
     assert 50 == len(path.read_text().splitlines())
+
+
+def test_the_collectors_own_outbox_feeds_a_sink_across_restarts(tmp_path: Path) -> None:
+    folder, path = tmp_path / "outbox", tmp_path / "out"
+    folder.mkdir()
+    for number in range(3):
+        outbox = Outbox(folder)
+        outbox.append([Entry(0, EMF, NOW_MS, f"{number}-{nth}") for nth in range(100)])
+        outbox.sync()
+        runner = SinkRunner(RotatingFile(path), outbox, tmp_path, QUICK)
+        runner.start()
+        assert runner.stop(drain_s=LIMIT_S), runner.status()
+        outbox.trim(runner.acknowledged_seq + 1)
+        outbox.close()
+
+    assert [f"{number}-{nth}" for number in range(3) for nth in range(100)] == path.read_text().splitlines()
+    assert 0 == runner.status().counters["missed"]
 
 
 def test_a_next_process_goes_on_where_this_one_stopped(tmp_path: Path) -> None:
