@@ -4,7 +4,7 @@ In: bytes from the transport. Out: complete Requests to ``Front.serve``, and the
 
 httptools (llhttp, Node's parser) parses; this module keeps the limits: sizes, the number of requests on their way,
 and through ``check`` the time that a request may take to come in. No task and no coroutine is made for a request:
-that is most of what a framework costs here (docs/decisions/0015-http-without-a-framework.md).
+that is most of what a framework costs here (docs/decisions/0020-http-without-a-framework.md).
 """
 
 import asyncio
