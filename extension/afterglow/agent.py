@@ -219,7 +219,7 @@ class Agent:
             os.lseek(file, 0, os.SEEK_SET)
 
     def _platform_reports(self) -> bool:
-        return self.subscription is not None and self.subscription.state == "subscribed"
+        return self.subscription is not None and self.subscription.state in ("asked", "subscribed")
 
     # -- SHUTDOWN --------------------------------------------------------------------------------------------
 

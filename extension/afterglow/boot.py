@@ -95,7 +95,7 @@ def subscribe(handoff: Handoff) -> None:
     if posix.environ.get(b"AFTERGLOW_TELEMETRY", b"on").lower() not in (b"off", b"0", b"false"):
         from afterglow.subscription import Subscription  # noqa: PLC0415 - register need not wait for it
 
-        handoff.subscription = Subscription(handoff.api.address, handoff.api.extension_id)
+        handoff.subscription = Subscription(handoff.api.address, handoff.api.extension_id, hurried=handoff.subscribed)
 
 
 class Answering:

@@ -13,6 +13,7 @@ from afterglow.running import Closing, Context, Running, ending_of, invocation_o
 
 MOST_INVOCATIONS = 64  # open at once; past this the oldest is told as it stands
 REPORT_WITHIN_NS = 1_000_000_000  # awake; Lambda buffers telemetry for at least 25 ms, and a freeze holds it back
+REPORT_ALONE_WITHIN_NS = 3_000_000_000  # Managed Instances, where we let it be buffered for a second
 MOST_EARLY = 64  # invocations that the platform has spoken of, and nobody else yet
 MOST_TOLD = 256  # whose ids are remembered
 
@@ -219,7 +220,7 @@ class Recorder:
             return False
         since_ns = running.returned["at"] if running.returned is not None else running.invoked_ns
         awake_ns = now_ns - since_ns - self.frozen.between_ns(since_ns, now_ns)
-        return not patient or awake_ns > REPORT_WITHIN_NS
+        return not patient or awake_ns > (REPORT_ALONE_WITHIN_NS if self.reports_alone else REPORT_WITHIN_NS)
 
     def _told(
         self, running: Running, clock: Clock, agent_cpu_ms: float, context: Context

@@ -13,17 +13,21 @@ from afterglow.runtime_api import Answer, ApiError, parse_answer
 SCHEMAS = (b"2025-01-29", b"2022-12-13", b"2022-07-01")  # newest first
 LISTEN_BACKLOG = 16
 BUFFERING = b'{"maxItems":1000,"maxBytes":262144,"timeoutMs":25}'  # the smallest of each that Lambda takes
+UNHURRIED = BUFFERING.replace(b"25}", b"1000}")
+"""For Managed Instances, where no freeze holds batches back. RIE 1.170 hangs for good, its callers with it, when a
+batch is due before the last one has been answered; after 25 ms that is so whenever all CPUs are busy."""
 
 
 class Subscription:
     """Where the subscription stands: asked, subscribed, or refused."""
 
-    __slots__ = ("_buffer", "_extension_id", "address", "listener", "schemas", "sock", "state")
+    __slots__ = ("_buffer", "_buffering", "_extension_id", "address", "listener", "schemas", "sock", "state")
 
-    def __init__(self, address: str, extension_id: bytes) -> None:
+    def __init__(self, address: str, extension_id: bytes, *, hurried: bool = True) -> None:
         self.address = address
         self.state = "asked"
         self.schemas = list(SCHEMAS)
+        self._buffering = BUFFERING if hurried else UNHURRIED
         self._buffer = b""
         self._extension_id = extension_id
         self.sock: _socket.socket | None = None
@@ -49,7 +53,7 @@ class Subscription:
     def _request(self) -> bytes:
         own_port = str(self.listener.getsockname()[1]).encode() if self.listener is not None else b"0"
         body = (
-            b'{"schemaVersion":"' + self.schemas[0] + b'","types":["platform"],"buffering":' + BUFFERING
+            b'{"schemaVersion":"' + self.schemas[0] + b'","types":["platform"],"buffering":' + self._buffering
             + b',"destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain:' + own_port + b'"}}'
         )  # fmt: skip
         return (
