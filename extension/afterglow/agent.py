@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from afterglow import lifecycle, proc, stacks
 from afterglow.boot import Handoff, say
 from afterglow.callsite import CallSite, choose, is_dependency, read_dependencies
+from afterglow.closing import closing_of, init_ending_of, init_verdict, read_file, why_lost
 from afterglow.footprint import read_footprint
 from afterglow.inbox import Inbox
 from afterglow.lifecycle import Event, State
@@ -21,12 +22,13 @@ from afterglow.listener import Listener
 from afterglow.platform import translate
 from afterglow.poller import Poller
 from afterglow.recorder import Boot, Recorder
-from afterglow.records import Ending, Record, Sample, Shutdown
+from afterglow.records import Record, Shutdown
 from afterglow.running import WORKER_GONE, Closing, Running
 from afterglow.runtime_api import ApiError
 from afterglow.sampler import Look, Sampler
 from afterglow.settings import Settings
 from afterglow.teller import Teller, agent_cpu_ms, read_clock
+from afterglow.watch import figures_at_return, sample_of, watch_processes
 
 if TYPE_CHECKING:
     from afterglow.anatomy import Anatomy
@@ -270,39 +272,26 @@ class Agent:
         text = stacks.last_words(text, asked=self.stacks_of is not None and self.stacks_of is self.current)
         gone_ns = self.hung_up_ns.get(pid) if pid is not None else None
         before_ns = (self.deadline_ns or 0) - int(STACKS_BEFORE_MS * 1e6)
-        kills = proc.read_oom_kills()
-        return Closing(
-            reason=reason,
-            fatal=stacks.parse_fatal(text),
-            stacks=tuple(tuple(stacks.spelled(frame) for frame in stack) for stack in stacks.parse_stacks(text)),
-            oom_kills=0 if kills is None else max(0, kills - self.oom_kills_before),
-            runtime_gone_early=gone_ns is not None and gone_ns < before_ns and reason not in PEACEFUL,
-        )
+        kills = max(0, (proc.read_oom_kills() or 0) - self.oom_kills_before)
+        return closing_of(reason, text, kills, gone_early=gone_ns is not None and gone_ns < before_ns)
 
     def _tell_init_error(self, closing: Closing) -> tuple[str, str] | None:
         """Tell how an Init ended that failed, and return its status and source; None for one that did not."""
-        fact = self.recorder.init_fact
-        half_imported = fact is None and self.recorder.hello is not None  # RIE, trying again, calls that a spindown
-        died_in_init = self.recorder.count == 0 and (half_imported or closing.reason not in PEACEFUL)
-        raised = fact["error"] if fact is not None else None
-        if raised is None and not died_in_init:
-            return None
-        verdict = ("init-error", "hook") if raised is not None else (init_ending(closing), "observed")
-        self.teller.accept(
-            Ending(
-                at_ms=round(time.time() * 1000),
-                request_id=None,
-                index=None,
-                status=verdict[0],
-                source=verdict[1],
-                detail=raised or closing.fatal or self.recorder.init_said.get("error_type") or closing.reason,
-                stacks=init_stacks(fact, closing),
-                memory_mb=self.recorder.memory_mb,
-                peak_rss_bytes=self.sampler.peak_rss_bytes,
-                memory_curve=[],
-                oom_kills=closing.oom_kills,
+        recorder = self.recorder
+        fact = recorder.init_fact
+        verdict = init_verdict(fact, closing, hook_seen=recorder.hello is not None, begun=recorder.count)
+        if verdict is not None:
+            self.teller.accept(
+                init_ending_of(
+                    verdict,
+                    fact,
+                    closing,
+                    said=recorder.init_said.get("error_type"),
+                    at_ms=round(time.time() * 1000),
+                    memory_mb=recorder.memory_mb,
+                    peak_rss_bytes=self.sampler.peak_rss_bytes,
+                )
             )
-        )
         return verdict
 
     # -- the hook's facts ------------------------------------------------------------------------------------
@@ -429,7 +418,7 @@ class Agent:
             self._sample(self.sampler.look(self.runtime_pid))
             self.wait_ms = self.sampler.interval_ms
             return
-        self._watch_processes(now_ns)
+        watch_processes(self.lingering, now_ns)
         most_ms = WATCHING_MOST_MS if self.lingering.open_count() else IDLE_MOST_MS
         self.wait_ms = min(most_ms, self.wait_ms * 2)
         if self.state == State.GLOWING and self.wait_ms > AFTER_RETURN_MS * 4:
@@ -442,21 +431,9 @@ class Agent:
             self.teller.flush()
 
     def _sample(self, look: Look) -> None:
-        agent = look.agent
         if self.current is not None:
             self.current.sampled(time.monotonic_ns(), look.rss_bytes)
-        self.teller.accept(
-            Sample(
-                at_ms=round(time.time() * 1000, 3),
-                request_index=self._sampled_index(),
-                function_rss_bytes=look.rss_bytes,
-                function_cpu_ms=look.cpu_ms,
-                agent_rss_bytes=agent.rss_bytes if agent else None,
-                agent_cpu_ms=round(agent_cpu_ms(), 3),
-                threads=look.tree[0].threads if look.tree else None,
-                children=len(look.tree) - 1 if look.tree else None,
-            )
-        )
+        self.teller.accept(sample_of(look, self._sampled_index(), agent_cpu_ms()))
 
     def _sampled_index(self) -> int | None:
         """Return whose invocation a sample is; nobody's between two, or when several run at once."""
@@ -467,28 +444,7 @@ class Agent:
     def _seen_at_return(self, pid: int) -> dict[str, Any]:
         look = self.sampler.look(pid)
         self._sample(look)
-        highest = proc.read_peak_rss_bytes(pid)
-        children_rss = sum(stat.rss_bytes for stat in look.tree[1:])
-        sampled, fds = (self.sampler.peak_rss_bytes, self.sampler.peak_fds)
-        if not self.gets_invokes:  # samples are of all workers together: only what is this one's own can be told
-            sampled, fds = None, look.fds
-        peaks = [peak for peak in (sampled, highest and highest + children_rss) if peak]
-        return {
-            "rss_bytes": look.rss_bytes,
-            "peak_rss_bytes": max(peaks, default=None),
-            "threads": look.tree[0].threads if look.tree else None,
-            "fds": fds,
-            "children": len(look.tree) - 1 if look.tree else None,
-            "tmp_bytes": proc.read_tmp_used_bytes(),
-        }
-
-    def _watch_processes(self, now_ns: int) -> None:
-        for (owner, work), pid in self.lingering.open_pids():
-            stat = proc.read_stat(pid)
-            if stat is None or stat.state in proc.DEAD_STATES:
-                self.lingering.vanish(owner, work, now_ns)
-            else:
-                self.lingering.update(owner, work, int((stat.user_ms + stat.system_ms) * 1e6), moved=False)
+        return figures_at_return(look, self.sampler, pid, alone=self.gets_invokes)
 
     # -- telling ---------------------------------------------------------------------------------------------
 
@@ -537,38 +493,10 @@ class Agent:
         return self.dependencies
 
 
-PEACEFUL = ("spindown", "sandboxterminated")
-"""SHUTDOWN's reasons, real Lambda's and RIE's, when nothing went wrong."""
-
-
-def why_lost(reason: str) -> str:
-    """Return what SHUTDOWN's reason means for work that was still going on; real Lambda's words and RIE's."""
-    return {"timeout": "timeout", "failure": "crash", "releasefail": "crash"}.get(reason.lower(), "shutdown")
-
-
-def init_ending(closing: Closing) -> str:
-    """Return how an Init ended that never came to an invocation."""
-    if closing.oom_kills:
-        return "out-of-memory"
-    return {"timeout": "timeout"}.get(closing.reason, "init-error")
-
-
-def init_stacks(fact: dict[str, Any] | None, closing: Closing) -> list[list[str]]:
-    """Return where an Init failed: what its import raised came through, else what its threads were at."""
-    if fact is not None and fact.get("origin"):
-        return [[f"{file}:{line} in {function}" for file, line, function in fact["origin"]]]
-    return [list(stack) for stack in closing.stacks]
-
-
 def sampled_trace(tracing: object) -> str | None:
     """Return INVOKE's X-Ray trace header if the trace is sampled."""
     value = tracing.get("value") if isinstance(tracing, dict) else None
     return value if isinstance(value, str) and "Sampled=1" in value else None
-
-
-def read_file(descriptor: int | None, most_bytes: int = 262_144) -> str:
-    """Return the text of an open file from its beginning."""
-    return os.pread(descriptor, most_bytes, 0).decode("utf-8", "replace") if descriptor is not None else ""
 
 
 def announce(complaints: list[str]) -> None:

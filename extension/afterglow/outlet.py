@@ -86,11 +86,15 @@ class Embedded:
 
 
 class RecordLines:
-    """Prints each record as a line, for a log subscription to pick up; samples stay here."""
+    """Prints each record as a line, for a log subscription to pick up; samples stay here.
+
+    Every flush begins with the Environment: a reader of the log may have missed all that came before.
+    """
 
     def __init__(self, environment: Environment, write: Callable[[str], int]) -> None:
         self.write = write
-        self.lines = [encode_record(environment)]
+        self.head = encode_record(environment)
+        self.lines: list[str] = []
         self.dropped: dict[str, int] = {}
 
     def accept(self, record: Record) -> None:
@@ -101,7 +105,7 @@ class RecordLines:
     def flush(self, now_ms: int, *, final: bool) -> None:  # noqa: ARG002 - every flush writes everything
         """Print what there is."""
         lines, self.lines = self.lines, []
-        for line in lines:
+        for line in [self.head, *lines] if lines else []:
             try:
                 self.write(line + "\n")
             except OSError as error:

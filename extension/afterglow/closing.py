@@ -1,0 +1,87 @@
+"""What SHUTDOWN means. In: its reason, the runtime's last words, the kernel's counts. Out: a Closing, an Init's Ending.
+
+Pure, but for ``read_file``.
+"""
+
+import os
+from typing import Any
+
+from afterglow import stacks
+from afterglow.records import Ending
+from afterglow.running import Closing
+
+PEACEFUL = ("spindown", "sandboxterminated")
+"""SHUTDOWN's reasons, real Lambda's and RIE's, when nothing went wrong."""
+
+
+def why_lost(reason: str) -> str:
+    """Return what SHUTDOWN's reason means for work that was still going on; real Lambda's words and RIE's."""
+    return {"timeout": "timeout", "failure": "crash", "releasefail": "crash"}.get(reason.lower(), "shutdown")
+
+
+def closing_of(reason: str, last_words: str, oom_kills: int, *, gone_early: bool) -> Closing:
+    """Return what is known of the end; ``last_words`` is faulthandler's text, empty where there is none."""
+    parsed = stacks.parse_stacks(last_words)
+    return Closing(
+        reason=reason,
+        fatal=stacks.parse_fatal(last_words),
+        stacks=tuple(tuple(stacks.spelled(frame) for frame in stack) for stack in parsed),
+        oom_kills=oom_kills,
+        runtime_gone_early=gone_early and reason not in PEACEFUL,
+    )
+
+
+def init_verdict(
+    fact: dict[str, Any] | None, closing: Closing, *, hook_seen: bool, begun: int
+) -> tuple[str, str] | None:
+    """Return how an Init failed, and who says so; None for one that did not.
+
+    ``begun`` counts the invocations that came after it.
+    """
+    if fact is not None and fact["error"] is not None:
+        return "init-error", "hook"
+    half_imported = fact is None and hook_seen  # RIE, trying again, calls that a spindown
+    if begun or not (half_imported or closing.reason not in PEACEFUL):
+        return None
+    if closing.oom_kills:
+        return "out-of-memory", "observed"
+    return ("timeout" if closing.reason == "timeout" else "init-error"), "observed"
+
+
+def init_ending_of(
+    verdict: tuple[str, str],
+    fact: dict[str, Any] | None,
+    closing: Closing,
+    *,
+    said: str | None,
+    at_ms: int,
+    memory_mb: int | None,
+    peak_rss_bytes: int | None,
+) -> Ending:
+    """Return the Ending of an Init that failed; ``said`` is the platform's error type."""
+    raised = fact["error"] if fact is not None else None
+    return Ending(
+        at_ms=at_ms,
+        request_id=None,
+        index=None,
+        status=verdict[0],
+        source=verdict[1],
+        detail=raised or closing.fatal or said or closing.reason,
+        stacks=init_stacks(fact, closing),
+        memory_mb=memory_mb,
+        peak_rss_bytes=peak_rss_bytes,
+        memory_curve=[],
+        oom_kills=closing.oom_kills,
+    )
+
+
+def init_stacks(fact: dict[str, Any] | None, closing: Closing) -> list[list[str]]:
+    """Return where an Init failed: what its import raised came through, else what its threads were at."""
+    if fact is not None and fact.get("origin"):
+        return [[f"{file}:{line} in {function}" for file, line, function in fact["origin"]]]
+    return [list(stack) for stack in closing.stacks]
+
+
+def read_file(descriptor: int | None, most_bytes: int = 262_144) -> str:
+    """Return the text of an open file from its beginning."""
+    return os.pread(descriptor, most_bytes, 0).decode("utf-8", "replace") if descriptor is not None else ""
