@@ -127,7 +127,8 @@ def test_frozen_time_is_recognised_and_is_no_part_of_the_time_awake(profile: Pro
     finding = document["findings"][0]
     held_ms = document["invocations"][1]["caller"]["frozen_before_ms"]
     assert held_ms == pytest.approx(finding["frozen_ms"], rel=0.1), "frozen time as measured by the freezer and by us"
-    assert finding["wall_ms"] < held_ms, "the freeze was not subtracted"
+    if sys.version_info >= (3, 11):  # before, a sleep that was frozen goes on for what was left of it
+        assert finding["wall_ms"] < held_ms, "the freeze was not subtracted"
 
 
 @pytest.mark.parametrize(
