@@ -26,7 +26,7 @@ CASES = (
     Case("raises", "error", source="hook"),
     Case("times_out", "timeout", ("times_out",), source="platform", slow=True),
     Case("times_out_busy", "timeout", ("times_out_busy",), source="platform", slow=True, everywhere=False),
-    Case("times_out_in_c", "timeout", ("times_out_in_c",), source="platform", slow=True),
+    Case("times_out_in_c", "timeout", ("times_out_in_c",), source="platform", slow=True, everywhere=False),
     Case(
         "times_out_with_threads",
         "timeout",
