@@ -376,6 +376,7 @@ class Agent:
 
     def _on_fact_gave_up(self, pid: int, fact: dict[str, Any]) -> None:
         del pid
+        self.recorder.hook_gave_up = True
         self.teller.lose("fact", f"hook-gave-up: {fact['error']}")
         self._lose_hook()
 

@@ -47,6 +47,7 @@ class Recorder:
         self.on_demand = on_demand
         self.reports_alone = False  # Managed Instances: a report, and no runtimeDone before it
         self.hello: dict[str, Any] | None = None
+        self.hook_gave_up = False  # it has switched itself off: nobody will say when a handler returns
         self.process_started_ns: int | None = None  # of the runtime, from /proc, in ticks of 10 ms
         self.init_fact: dict[str, Any] | None = None
         self.init_said: dict[str, Any] = {}
@@ -205,7 +206,7 @@ class Recorder:
         while len(self.told) > MOST_TOLD:
             del self.told[next(iter(self.told))]
         context = Context(
-            hook_seen=self.hello is not None,
+            hook_seen=self._hears_of_returns(),
             init_error=self.init_fact["error"] if self.init_fact else None,
             memory_mb=self.memory_mb,
             closing=self.closing,
@@ -215,12 +216,15 @@ class Recorder:
 
     def _is_over(self, running: Running, now_ns: int, *, patient: bool) -> bool:
         if self._platform_is_done(running):
-            return running.returned is not None or self.hello is None or running.gone_ns is not None
-        if running.returned is None and self.hello is not None:
+            return running.returned is not None or not self._hears_of_returns() or running.gone_ns is not None
+        if running.returned is None and self._hears_of_returns():
             return False
         since_ns = running.returned["at"] if running.returned is not None else running.invoked_ns
         awake_ns = now_ns - since_ns - self.frozen.between_ns(since_ns, now_ns)
         return not patient or awake_ns > (REPORT_ALONE_WITHIN_NS if self.reports_alone else REPORT_WITHIN_NS)
+
+    def _hears_of_returns(self) -> bool:
+        return self.hello is not None and not self.hook_gave_up
 
     def _told(
         self, running: Running, clock: Clock, agent_cpu_ms: float, context: Context

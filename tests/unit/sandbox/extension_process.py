@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,13 @@ class Extension:
             return []
         documents = [json.loads(line) for line in self.records_path.read_text().splitlines()]
         return [document for document in documents if document["afterglow"] == kind]
+
+    def until_told(self, request_id: str) -> None:
+        """Wait until an invocation's record has been written."""
+        by_s = time.monotonic() + LIMIT_S
+        while request_id not in [record["request_id"] for record in self.records("invocation")]:
+            assert time.monotonic() < by_s, f"{request_id} has not been told"
+            time.sleep(0.002)
 
     def dropped(self, kind: str) -> dict[str, int]:
         """Return the ledger's drops of one kind."""
