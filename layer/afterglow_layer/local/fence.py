@@ -5,6 +5,7 @@ extensions into, and words on what could not be had. RIE stays outside: on Lambd
 memory. Sources: the kernel's admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst, scheduler/sched-bwc.rst.
 """
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -120,20 +121,11 @@ def _write_if_there(path: Path, value: int) -> None:
 
 
 def _try_door(door: Path) -> None:
-    """Let a child of ours go in: making a group can be allowed where moving into it is not."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            door.write_text("0")
-            os._exit(0)
-        except OSError as error:
-            os._exit(error.errno or 1)
-        finally:
-            os._exit(1)
+    """Let a process go in, as those of the function will: making a group can be allowed where entering it is not."""
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", 'exec 2>/dev/null; echo 0 >"$0"', str(door)], {})
     _, status = os.waitpid(pid, 0)
-    number = os.waitstatus_to_exitcode(status)
-    if number:
-        raise OSError(number, os.strerror(number), str(door))
+    if status:
+        raise PermissionError(errno.EPERM, "no process may be moved in", str(door))
 
 
 def _words(path: Path) -> set[str]:

@@ -18,10 +18,8 @@ def _memory(plan: Plan, kept: Kept) -> str:
         return "memory: not limited"
     if kept.memory:
         return f"memory: {plan.memory_mb} MB for the function and its extensions, by {kept.memory}"
-    return (
-        f"memory: not limited as a whole ({kept.problems['memory']}); {plan.memory_mb} MB of data for each process of "
-        "the function (RLIMIT_DATA): more is a MemoryError there, not an end by the kernel"
-    )
+    per_process = f"each process of the function has {plan.memory_mb} MB for data (RLIMIT_DATA), then MemoryError"
+    return f"memory: not limited as a whole ({kept.problems['memory']}); {per_process}"
 
 
 def _cpu(plan: Plan, kept: Kept, cpus: int) -> str:

@@ -9,8 +9,8 @@ import afterglow_layer
 from afterglow_layer.emulator import front
 from afterglow_layer.emulator.settings import InitType
 from afterglow_layer.local.interpreter import Interpreter
+from afterglow_layer.local.ports import Ports
 from afterglow_layer.local.private_tmp import TMP
-from afterglow_layer.local.sandbox import Ports
 
 PACKAGES = Path(afterglow_layer.__file__).parent.parent
 LOADERS = ("managed", "wrapper")

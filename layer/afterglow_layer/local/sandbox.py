@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import select
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from afterglow_layer.local.cgroups import Home
 from afterglow_layer.local.freezer import Freezer, choose
 from afterglow_layer.local.init_watch import Ground, InitWatch
 from afterglow_layer.local.inside import Order
+from afterglow_layer.local.ports import Ports, listens
 
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 6.0  # RIE gives the environment 2 s to shut down.
@@ -33,13 +33,6 @@ on Ubuntu 24.04 `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; in D
 Where neither can be had, put the layer into AWS' own image: docs/local-run.md has the Dockerfile."""
 
 _KEEPER = "import sys; sys.path.insert(0, sys.argv[1]); from afterglow_layer.local import keeper; keeper.main()"
-
-
-class Ports(NamedTuple):
-    """Where RIE listens, on 127.0.0.1."""
-
-    runtime_api: int
-    invoke: int
 
 
 class Kept(NamedTuple):
@@ -86,7 +79,7 @@ class Sandbox:
             self._go_on(give_up)
             self._listen_to_keeper(0.1)
         self._take_hold()
-        while not _listens(self.invoke_port):
+        while not listens(self.invoke_port):
             self._go_on(give_up)
             time.sleep(0.002)
         self._go_on(give_up)  # It may be somebody else who listens there, while RIE has failed to.
@@ -153,22 +146,6 @@ class Sandbox:
 
 def _home(told: dict[str, str] | None) -> Home | None:
     return Home(told["kind"], Path(told["path"])) if told else None
-
-
-def free_ports() -> Ports:
-    """Return two ports that nobody listens on right now."""
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return Ports(first.getsockname()[1], second.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _spawn_keeper(log_fd: int) -> "subprocess.Popen[bytes]":

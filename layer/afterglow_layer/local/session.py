@@ -13,18 +13,13 @@ from typing import NamedTuple
 from afterglow.records import Record, RecordError, decode
 from afterglow_collector.facts import Call, RunFacts
 from afterglow_layer.failure import Failure
-from afterglow_layer.local import environment
-from afterglow_layer.local.allotment import cores_of
 from afterglow_layer.local.calls import Calls
-from afterglow_layer.local.freezer import CHOICES
-from afterglow_layer.local.inside import Order
+from afterglow_layer.local.launch import start
 from afterglow_layer.local.limits import limits_of
 from afterglow_layer.local.logs import Logs
-from afterglow_layer.local.plan import Plan, command, keep_in_tmp, runtime_command
-from afterglow_layer.local.sandbox import START_LIMIT_S, Ports, Sandbox, SandboxEnded, free_ports
+from afterglow_layer.local.plan import Plan
 
-PORT_TRIES = 5
-PROVISIONED_INIT_LIMIT_S = 15 * 60  # Lambda developer guide, execution environment lifecycle
+__all__ = ["Run", "read_records", "run", "start"]
 
 
 class Run(NamedTuple):
@@ -46,8 +41,7 @@ def run(plan: Plan) -> Run:
     logs = Logs(plan.show)
     parts: list[_Part] = []
     for events in _shares(plan.events, plan.cold_every):
-        calls = parts[-1].session.made if parts else []
-        parts.append(_run_environment(plan._replace(events=events), logs, calls))
+        parts.append(_next_part(plan._replace(events=events), logs, parts))
         if parts[-1].interrupted or parts[-1].problem:
             break
     return Run(
@@ -75,6 +69,18 @@ class _Part(NamedTuple):
     problem: str | None
 
 
+def _next_part(plan: Plan, logs: Logs, parts: list[_Part]) -> _Part:
+    """Run one more environment; where it does not come up, what the earlier ones have shown is kept."""
+    if not parts:
+        return _run_environment(plan, logs, [])
+    try:
+        return _run_environment(plan, logs, parts[-1].session.made)
+    except KeyboardInterrupt:
+        return parts[-1]._replace(records=[], interrupted=True)
+    except Failure as failure:
+        return parts[-1]._replace(records=[], problem=str(failure))
+
+
 def _run_environment(plan: Plan, logs: Logs, before: list[Call]) -> _Part:
     run_dir = Path(tempfile.mkdtemp(prefix="afterglow-run-"))
     records_file = run_dir / "records.ndjson"
@@ -90,64 +96,8 @@ def _run_environment(plan: Plan, logs: Logs, before: list[Call]) -> _Part:
     finally:
         sandbox.close()
     logs.finish()
-    limits = limits_of(plan, sandbox.kept, os.cpu_count() or 1, sandbox.watch.expired)
+    limits = limits_of(plan, sandbox.kept, len(os.sched_getaffinity(0)), sandbox.watch.expired)
     return _Part(session, records, limits, interrupted, session.problem or complaint)
-
-
-def start(plan: Plan, run_dir: Path, records_file: Path, logs: Logs | None = None) -> tuple[Sandbox, Logs]:
-    """Return a sandbox that listens, and its logs; the caller closes it, which removes ``run_dir``."""
-    logs = logs or Logs(plan.show)
-    limit_s = START_LIMIT_S + (PROVISIONED_INIT_LIMIT_S if plan.provisioned else 0)
-    for _ in range(PORT_TRIES):
-        run_dir.mkdir(exist_ok=True)  # A sandbox that has ended has taken it along.
-        ports = free_ports()
-        sandbox = Sandbox(_order(plan, ports, run_dir, records_file), ports, plan.freezer, _own_init_limit_s(plan))
-        logs.follow(sandbox.stdout, sandbox.stderr, sandbox.watch.hear)
-        try:
-            sandbox.wait_until_up(limit_s)
-        except SandboxEnded:
-            sandbox.close()
-            logs.finish()
-            if not any("address already in use" in line for line in logs.rie):
-                raise Failure(f"{plan.emulator} ended before it took a call:\n{logs.last_of_rie()}") from None
-        except BaseException:
-            sandbox.close()
-            raise
-        else:
-            return sandbox, logs
-    raise Failure(f"{PORT_TRIES} times, the ports that were free had been taken when RIE wanted them; try again")
-
-
-def _own_init_limit_s(plan: Plan) -> float | None:
-    """Return the limit that is ours to enforce: the built-in emulator has its own."""
-    return plan.init_limit_s if plan.rie and not plan.provisioned else None
-
-
-def _order(plan: Plan, ports: Ports, run_dir: Path, records_file: Path) -> Order:
-    stage = environment.Stage(
-        handler=plan.handler,
-        directory=str(plan.directory),
-        memory_mb=plan.memory_mb,
-        timeout_s=plan.timeout_s,
-        region=plan.region,
-        runtime=f"python{plan.interpreter.version}",
-        agent_python=plan.interpreter.base,
-        records_file=str(records_file),
-        init_type=plan.init_type.value,
-    )
-    return Order(
-        command=command(plan, ports),
-        env=environment.build(plan.environ, stage, plan.env),
-        directory=str(plan.directory),
-        layer=str(plan.layer) if plan.layer else None,
-        run_dir=str(run_dir),
-        log_fd=-1,
-        freezers=CHOICES[plan.freezer],
-        runtime=runtime_command(plan),
-        memory_mb=plan.memory_mb if plan.limit_memory else None,
-        cpu_cores=cores_of(plan.memory_mb) if plan.limit_cpu else None,
-        keep_in_tmp=keep_in_tmp(plan),
-    )
 
 
 def read_records(path: Path) -> tuple[list[Record], str | None]:
