@@ -1,6 +1,7 @@
 """The command line: ``python -m bench [NAME…] [--quick] [--out FILE]``. Out: tables, and sections of RESULTS.md."""
 
 import argparse
+import os
 import shlex
 import sys
 from importlib import import_module
@@ -27,6 +28,7 @@ def main(arguments: list[str]) -> int:
     effort = Effort(quick=asked.quick)
     for name in asked.names or NAMES:
         made_by = machine.facts(shlex.join([".venv/bin/python", "-m", "bench", name]))
+        load_before = os.getloadavg()[0]
         screen.begin(name, modules[name].TITLE)
         try:
             section: Section = modules[name].measure(effort, screen.show)
@@ -38,6 +40,7 @@ def main(arguments: list[str]) -> int:
             screen.pause()
         screen.end(section)
         if not effort.quick:
+            made_by.append(machine.load_around(load_before))
             _write(asked.out, name, markdown(name, modules[name].TITLE, section, made_by))
     return 0
 

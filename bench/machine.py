@@ -11,10 +11,14 @@ ROOT = Path(__file__).parent.parent
 
 def facts(command: str) -> list[str]:
     """Return what, when and on which machine, read now: before the measurement loads the machine itself."""
-    one_minute = os.getloadavg()[0]
     made = f"`{command}`, {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, {read_commit()}"
     machine = f"{len(os.sched_getaffinity(0))} cores ({read_cpu()}), {platform.system()} {platform.release()}"
-    return [made, f"{machine}, Python {platform.python_version()}; load average before: {one_minute:.2f}"]
+    return [made, f"{machine}, Python {platform.python_version()}"]
+
+
+def load_around(before: float) -> str:
+    """Return the line that tells whether the machine did other work meanwhile."""
+    return f"load average {before:.1f} before, {os.getloadavg()[0]:.1f} after"
 
 
 def read_cpu(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

@@ -73,13 +73,11 @@ def plain(values: dict[str, list[float]], unit: str, caption: str = "", digits: 
 
 def markdown(name: str, title: str, section: Section, made_by: Sequence[str]) -> str:
     """Return the section as it stands in RESULTS.md, heading first, one newline at the end."""
-    lines = [heading(name, title), "", section.method, ""]
-    lines += [f"- {verdict(budget)}" for budget in section.budgets]
+    blocks = [[heading(name, title)], [section.method], [f"- {verdict(budget)}" for budget in section.budgets]]
     for table in section.tables:
-        lines += ["", *([table.caption, ""] if table.caption else []), *_markdown_table(table)]
-    if section.notes:
-        lines += ["", *(f"- {note}" for note in section.notes)]
-    return "\n".join([*lines, "", *(f"<sub>{line}</sub>  " for line in made_by)]).rstrip() + "\n"
+        blocks += [[table.caption], _markdown_table(table)]
+    blocks += [[f"- {note}" for note in section.notes], [f"<sub>{line}</sub>  " for line in made_by]]
+    return "\n\n".join("\n".join(block) for block in blocks if any(block)).rstrip() + "\n"
 
 
 def heading(name: str, title: str) -> str:

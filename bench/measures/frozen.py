@@ -33,8 +33,8 @@ HEAD = [
     "n",
     "seen",
     "median error, ms",
-    "p90 |error|, ms",
-    "worst |error|, ms",
+    "p90 of its size, ms",
+    "worst, ms",
     "worst, %",
     "first 4: worst, ms",
 ]

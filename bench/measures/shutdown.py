@@ -47,7 +47,7 @@ METHOD = f"""\
 {ROUNDS} environments per row, each shut down by RIE (SIGTERM). *From inside* is `took_ms` of the Shutdown record, up
 to the record itself; *from outside* is the time between the end of the runtime's process and the end of the
 extension's: RIE's own reaction, SHUTDOWN over HTTP, every record, the last EMF and the interpreter's end are in
-there (the watcher shares the cores with them: not good for fractions of a ms)."""
+there. The watcher shares the cores with them, and on a busy machine may see both ends at once: 0.00."""
 
 
 def measure(effort: Effort, show: Callable[[Table], None]) -> Section:

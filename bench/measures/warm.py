@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from bench.arms import LAYER, NONE, all_arms
+from afterglow.records import Invocation
+from bench.arms import LAYER, NONE, all_arms, layer_arm
 from bench.effort import Effort
 from bench.environment import Environment, plan_for, started, this_python
 from bench.section import Budget, Section, Table, comparison
@@ -28,7 +29,8 @@ METHOD = f"""\
 One environment per arm, all alive at once; {BLOCKS} rounds, in each of them {CALLS_PER_BLOCK} invocations of every
 arm, the order rotated, so {BLOCKS * CALLS_PER_BLOCK} per arm, after {WARM_UP_CALLS} that do not count. The handler
 does nothing; nothing freezes. *Added* is the median over the rounds of the differences between the blocks' medians.
-Back to back is the hardest case: the extension puts one invocation away while the next is running."""
+Back to back is the hardest case: the extension puts one invocation away while the next is running. Under RIE a call
+ends for its caller when the runtime and every extension have asked for the next event; on Lambda, with the answer."""
 
 Blocks = dict[str, list[list[float]]]
 
@@ -46,7 +48,21 @@ def measure(effort: Effort, show: Callable[[Table], None]) -> Section:
             added = _added(blocks)
             budgets.append(Budget(f"Added to a warm invocation, {pace}", BUDGET_MS, "ms", bootstrap(added[LAYER])))
             tables.append(comparison(_flat(blocks), added, "ms", f"Invocations {pace}", digits=3))
-    return Section(METHOD, budgets, tables, notes)
+    return Section(METHOD, budgets, tables, [*notes, _agents_share(effort)])
+
+
+def _agents_share(effort: Effort) -> str:
+    """Say what the extension burns beside each invocation, from its records, in an environment of their own."""
+    with started(plan_for(layer_arm(this_python())._replace(env={}))) as environment:
+        _block(environment, effort.rounds(BLOCKS) * CALLS_PER_BLOCK, PACES_MS["20 ms apart"])
+        environment.stop()
+        told = [record for record in environment.records() if isinstance(record, Invocation)]
+    cpu_ms = median(record.agent_cpu_ms for record in told[WARM_UP_CALLS:] if record.agent_cpu_ms is not None)
+    hook_ms = median(record.hook_ms for record in told[WARM_UP_CALLS:] if record.hook_ms is not None)
+    return (
+        f"By its own account, 20 ms apart: {cpu_ms:.2f} ms of CPU in the extension per invocation (its records file "
+        f"included), at the lowest priority and beside the function; {hook_ms:.3f} ms in the hook."
+    )
 
 
 def _rounds(alive: dict[str, Environment], rounds: int, gap_ms: float, show: Callable[[Table], None]) -> Blocks:
