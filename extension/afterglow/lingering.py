@@ -43,6 +43,7 @@ class Piece:
         "resumed",
         "revision",
         "site",
+        "started_ms",
         "vanished_ns",
         "woke",
     )
@@ -53,6 +54,7 @@ class Piece:
         self.site = site
         self.cpu_ns: int | None = None
         self.ended_ns: int | None = None
+        self.started_ms: float | None = None  # a process: when the kernel says it started
         self.vanished_ns: int | None = None  # a process that is gone from /proc: ended, or killed with all others
         self.reason: str | None = None  # why it was lost
         self.woke = False  # it was seen to go on in a later invocation
@@ -98,6 +100,15 @@ class Lingering:
         if piece is not None and piece.ended_ns is None:
             piece.ended_ns = at_ns
             piece.cpu_ns = cpu_ns if cpu_ns is not None else piece.cpu_ns
+
+    def is_same(self, pid: int, work: int, started_ms: float) -> bool:
+        """Return whether the process is the one that was seen first: the kernel gives pids out again."""
+        piece = self.pieces.get((pid, work))
+        if piece is None:
+            return False
+        if piece.started_ms is None:
+            piece.started_ms = started_ms
+        return piece.started_ms == started_ms
 
     def vanish(self, pid: int, work: int, at_ns: int) -> None:
         """Note that a process is gone; only if the environment lives on, it has ended by itself."""

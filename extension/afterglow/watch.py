@@ -42,11 +42,11 @@ def figures_at_return(look: Look, sampler: Sampler, pid: int, *, alone: bool) ->
     }
 
 
-def watch_processes(lingering: Lingering, now_ns: int) -> None:
+def watch_processes(lingering: Lingering, now_ns: int, proc_root: str = "/proc") -> None:
     """Follow the child processes among the open lingering work."""
     for (owner, work), pid in lingering.open_pids():
-        stat = proc.read_stat(pid)
-        if stat is None or stat.state in proc.DEAD_STATES:
+        stat = proc.read_stat(pid, proc_root)
+        if stat is None or stat.state in proc.DEAD_STATES or not lingering.is_same(owner, work, stat.start_ms):
             lingering.vanish(owner, work, now_ns)
         else:
             lingering.update(owner, work, int((stat.user_ms + stat.system_ms) * 1e6), moved=False)
