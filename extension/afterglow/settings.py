@@ -159,7 +159,7 @@ TABLE: dict[str, Setting] = {
     ),
 }
 
-READ_ELSEWHERE = ("AFTERGLOW_TELEMETRY", "AFTERGLOW_HOOK", "AFTERGLOW_PYTHON")
+READ_ELSEWHERE = ("AFTERGLOW_TELEMETRY", "AFTERGLOW_HOOK", "AFTERGLOW_IMPORTS", "AFTERGLOW_PYTHON")
 """Variables that the hook and the launcher read; known here so that a typo can be told from them."""
 
 
@@ -174,7 +174,8 @@ def from_env(environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
             values[field] = setting.parse(text)
         except (ValueError, KeyError):
             default = environ_text(Settings._field_defaults[field])
-            complaints.append(f"{setting.variable}={text[:80]!r} is not {setting.allowed}; using {default}")
+            shown = text.rpartition("@")[2][:80]  # what stands before an @ in an address is a secret
+            complaints.append(f"{setting.variable}={shown!r} is not {setting.allowed}; using {default}")
     known = {setting.variable for setting in TABLE.values()}.union(READ_ELSEWHERE)
     complaints += [
         f"{name} is no setting; known: {', '.join(sorted(known))}"

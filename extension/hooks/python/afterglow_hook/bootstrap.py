@@ -91,8 +91,14 @@ def _safely(step: Callable[[], None]) -> None:
 def _origin_of_import(raised: BaseException) -> list[list[object]]:
     """Return where an import failed; awslambdaric's own exceptions were raised while it handled the real one."""
     cause = raised.__context__ if hasattr(raised, "exception_type") else raised
-    if cause is None:
+    try:
+        return [] if cause is None else _site_of_cause(cause)
+    except Exception as error:
+        give_up(error)
         return []
+
+
+def _site_of_cause(cause: BaseException) -> list[list[object]]:
     site = spelled(site_of_error(cause.__traceback__))
     if isinstance(cause, SyntaxError) and cause.filename and cause.lineno:
         site.insert(0, [cause.filename, cause.lineno, "<module>"])
