@@ -29,12 +29,12 @@ BUDGET_MS, BUDGET_SHARE = 1.0, 0.01
 METHOD = """\
 A handler that sleeps, or burns CPU, for a given time, again and again in one environment; of each invocation, the
 duration that Afterglow tells and the one that the platform has measured itself, paired by request id. *Error* is told
-less measured. RIE's clock is `Duration` of its REPORT line, which begins before the runtime is given the event and
-ends when the runtime asks for the next one: work of RIE's, the runtime client's and the hook's is in it, and no part
-of the handler. The built-in emulator has a Telemetry API: there the platform's own figure is told (*merged*), and,
-with AFTERGLOW_TELEMETRY=off, the hook's (*hook*), against `durationMs` of platform.runtimeDone. The first invocation
-does not count: RIE adds Init to it. The budget is held against the error less that of a handler of 0 ms (its median),
-which is the platform's own share."""
+less measured. RIE's clock is `Duration` of its REPORT line; the built-in emulator's is `durationMs` of
+platform.runtimeDone. Both begin before the runtime has the event and end when it asks for the next one, so they hold
+the platform's own work, the runtime client's and the hook's besides the handler's: what a handler of 0 ms shows. The
+budget is held against the error less the median of those. *Hook* is the hook's figure (on the emulator by
+AFTERGLOW_TELEMETRY=off). *Merged* is what is told with telemetry: the platform's figure, which must come through as it
+was. The first invocation does not count, as RIE adds Init to it."""
 
 HEAD = ["platform, figure", "handler", "n", "least, ms", "median, ms", "p90, ms", "most, ms", "within budget"]
 _REPORT = re.compile(r"REPORT RequestId: ([0-9a-f-]{36})\s.*?\sDuration: ([0-9.]+) ms")
