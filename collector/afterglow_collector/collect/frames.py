@@ -65,17 +65,25 @@ def frame_at(data: bytes | memoryview, start: int) -> Frame | None:
 
 
 def scan(data: bytes) -> Iterator[Frame | Damage]:
-    """Return what a file holds, in order: whole frames, and the stretches between them that are none."""
-    at = 0
-    while at < len(data):
+    """Return what a file holds, in order: whole frames, and the stretches between them that are none.
+
+    Zeros at the end are room that was reserved, or given by the file system, and not written: no damage.
+    """
+    at, end = 0, _written_end(data)
+    while at < end:
         frame = frame_at(data, at)
         if frame is None:
             frame = _next_frame(data, at + 1)
-            yield Damage(at, len(data) if frame is None else frame.start, torn=frame is None)
+            yield Damage(at, end if frame is None else frame.start, torn=frame is None)
             if frame is None:
                 return
         yield frame
         at = frame.end
+
+
+def _written_end(data: bytes) -> int:
+    """Return the place after the last byte that is not zero; a frame may reach beyond it, if it ends in zeros."""
+    return len(data.rstrip(b"\0"))
 
 
 def _next_frame(data: bytes, start: int) -> Frame | None:

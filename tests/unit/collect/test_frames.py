@@ -25,10 +25,11 @@ def test_a_torn_end_is_found_where_it_begins(payloads: list[bytes], data: st.Dat
     whole = written(payloads[:-1])
     last = encode(1, len(payloads), payloads[-1])
     kept = data.draw(st.integers(1, len(last) - 1))
-    *frames, damage = scan(whole + last[:kept])
+    torn = last[:kept]
+    *frames, damage = scan(whole + torn)
 
     assert payloads[:-1] == [frame.payload for frame in frames if isinstance(frame, Frame)]
-    assert Damage(len(whole), len(whole) + kept, torn=True) == damage
+    assert Damage(len(whole), len(whole) + len(torn.rstrip(b"\0")), torn=True) == damage
 
 
 @given(payloads.filter(lambda some: len(some) >= 3), st.data())
@@ -53,7 +54,15 @@ def test_no_bytes_are_lost_or_read_twice(text: bytes) -> None:
         assert found.start == at
         at = found.end
 
-    assert at == len(text)
+    assert at >= len(text.rstrip(b"\0"))
+
+
+@given(payloads, st.integers(1, 100))
+def test_room_that_was_reserved_and_not_written_is_no_damage(payloads: list[bytes], room: int) -> None:
+    found = list(scan(written(payloads) + bytes(room)))
+
+    assert payloads == [frame.payload for frame in found if isinstance(frame, Frame)]
+    assert len(payloads) == len(found)
 
 
 def test_a_length_beyond_all_reason_is_damage() -> None:
