@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from afterglow_collector.figures import bar_of
-from afterglow_collector.module_tree import ROWS_SHOWN, Line, cpu_ms_of, heavy_from_ms, lines_of, rows_of, total_ms_of
+from afterglow_collector.module_tree import ROWS_SHOWN, Line, heavy_from_ms, lines_of, rows_of, total_ms_of
 from afterglow_collector.quote import read_lines, shown_path
 from afterglow_collector.words import MB, counted, in_bytes, in_mb, in_ms, listed, printable
 
@@ -31,18 +31,18 @@ def module_blocks(document: dict[str, Any], columns: int, source_root: Path | No
     entries = [entry for entry in document["imports"] if entry["environment"] in (1, None)]
     init = next((entry for entry in entries if entry["request_id"] is None and entry["modules"]), None)
     if init is not None:
-        lines += _init(init, columns, source_root)
+        lines += _init(init, (document["init"] or {}).get("import_cpu_ms"), columns, source_root)
     rest = [line for entry in entries if entry is not init for line in _late(entry, source_root)]
     rest += [*_untouched(document, source_root), *_packages(document)]
     return [*lines, *([Text(" ")] if len(lines) > 1 and rest else []), *rest]
 
 
-def _init(entry: dict[str, Any], columns: int, source_root: Path | None) -> list[RenderableType]:
+def _init(entry: dict[str, Any], cpu_ms: float | None, columns: int, source_root: Path | None) -> list[RenderableType]:
     total_ms, heavy = total_ms_of(entry), lines_of(entry)
     handler = printable(next(m["name"] for m in entry["modules"] if m["parent"] is None))
     others = entry["imported"] - 1
     what = f"{handler} and {counted(others, 'module')} that it imports" if others else f"{handler} alone"
-    took = f"{what}: {in_ms(total_ms)}, of it {in_ms(cpu_ms_of(entry))} CPU."
+    took = f"{what}: {in_ms(total_ms)}{f', of it {in_ms(cpu_ms)} CPU' if cpu_ms is not None else ''}."
     if total_ms < CALM_MS:
         return [Text(took)]
     if len(rows_of(entry)) < 2:

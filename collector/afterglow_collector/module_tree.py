@@ -34,11 +34,6 @@ def total_ms_of(entry: dict[str, Any]) -> float:
     return float(sum(m["total_ms"] for m in entry["modules"] if m["parent"] is None) + entry["loose_ms"])
 
 
-def cpu_ms_of(entry: dict[str, Any]) -> float:
-    """Return the CPU of the importing threads."""
-    return float(sum(m["cpu_ms"] for m in entry["modules"] if m["parent"] is None))
-
-
 def heavy_from_ms(entry: dict[str, Any]) -> float:
     """Return what a module must take to stand out."""
     return max(HEAVY_MS, HEAVY_SHARE * total_ms_of(entry))

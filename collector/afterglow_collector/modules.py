@@ -16,7 +16,6 @@ COLUMNS = {
     "parents": "parent",
     "total_ms": "total_ms",
     "self_ms": "self_ms",
-    "cpu_ms": "cpu_ms",
     "others_ms": "others_ms",
     "others": "others",
     "files": "file",

@@ -425,7 +425,9 @@ class Agent:
         if self.state == State.GLOWING and self.wait_ms > AFTER_RETURN_MS * 4:
             self._tell_footprint()
         if self.state == State.GLOWING and self._anatomy().weighs:
+            self.poller.look_back()
             self._tell(self._anatomy().weigh(self.task_root))
+            self.poller.forgive()
             self.wait_ms = min(self.wait_ms, WEIGHING_MOST_MS)
         if not self.gets_invokes and self.recorder.count:
             self.teller.invocations(self.recorder, before=self.recorder.count + 1, patient=self._platform_reports())

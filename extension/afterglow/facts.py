@@ -66,14 +66,14 @@ def _pair(value: object) -> bool:
 
 
 def _import_nodes(value: object) -> bool:
-    """Take [module, parent, total, self, others, number of others, CPU, flags, [[file, line], …]]; times in ns."""
+    """Take [module, parent, total, self, others, number of others, flags, [[file, line], …]]; times in ns."""
     return isinstance(value, list) and all(
         isinstance(node, list)
-        and len(node) == 9
+        and len(node) == 8
         and _text(node[0])
-        and all(map(_whole, node[1:8]))
-        and isinstance(node[8], list)
-        and all(map(_pair, node[8]))
+        and all(map(_whole, node[1:7]))
+        and isinstance(node[7], list)
+        and all(map(_pair, node[7]))
         for node in value
     )
 

@@ -24,7 +24,6 @@ class Module(NamedTuple):
     self_ns: int
     others_ns: int
     others: int
-    cpu_ns: int
     flags: int
     site: list[tuple[str, int]]  # innermost first, outside the standard library
 
@@ -35,10 +34,10 @@ def modules_of(parts: list[dict[str, Any]]) -> list[Module] | None:
     for part in parts:
         files = part["files"]
         for node in part["nodes"]:
-            parent, site = node[1], node[8]
+            parent, site = node[1], node[7]
             if not -1 <= parent < len(modules) or any(not 0 <= file < len(files) for file, _ in site):
                 return None
-            modules.append(Module._make([*node[:8], [(files[file], line) for file, line in site]]))
+            modules.append(Module._make([*node[:7], [(files[file], line) for file, line in site]]))
     return modules
 
 
@@ -54,7 +53,6 @@ def record_of(parts: list[dict[str, Any]], modules: list[Module], at_ms: int, is
         parents=[module.parent for module in modules],
         total_ms=[_ms(module.total_ns) for module in modules],
         self_ms=[_ms(module.self_ns) for module in modules],
-        cpu_ms=[_ms(module.cpu_ns) for module in modules],
         others_ms=[_ms(module.others_ns) for module in modules],
         others=[module.others for module in modules],
         files=[file for file, _ in places],

@@ -198,7 +198,6 @@ class Imports(NamedTuple):
     parents: list[int]  # place of the module that imports it; -1: none does, the tree begins here
     total_ms: list[float]  # with everything that it imports
     self_ms: list[float]  # without
-    cpu_ms: list[float]  # of the importing thread, with everything that it imports
     others_ms: list[float]  # of the modules below it that are not listed
     others: list[int]  # how many these are
     files: list[str | None]  # where the function's own code imports it, or what imports it

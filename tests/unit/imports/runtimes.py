@@ -56,14 +56,13 @@ class Told(NamedTuple):
                 continue
             for row in fact["nodes"]:
                 rows.append(row)
-                name, parent, total, own, others_ns, others, cpu, flags, site = row
+                name, parent, total, own, others_ns, others, flags, site = row
                 found[name] = {
                     "parent": rows[parent][0] if parent >= 0 else None,
                     "total_ms": total / 1e6,
                     "self_ms": own / 1e6,
                     "others_ms": others_ns / 1e6,
                     "others": others,
-                    "cpu_ms": cpu / 1e6,
                     "failed": bool(flags & 1),
                     "native": bool(flags & 2),
                     "site": [(os.path.basename(fact["files"][file]), line) for file, line in site],

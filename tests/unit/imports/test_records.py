@@ -11,7 +11,6 @@ from afterglow.records import Imports, Package, Record, Untouched, decode, encod
 
 MS = 1_000_000
 APP, LIBRARY = "/var/task/app.py", "/var/task/boto3/__init__.py"
-PARENT, SITE = 1, 8
 
 
 def is_own(file: str) -> bool:
@@ -19,7 +18,7 @@ def is_own(file: str) -> bool:
 
 
 def module(name: str, parent: int, total_ms: float, *site: tuple[str, int], flags: int = 0) -> Module:
-    return Module(name, parent, int(total_ms * MS), MS, 0, 0, MS, flags, list(site))
+    return Module(name, parent, int(total_ms * MS), MS, 0, 0, flags, list(site))
 
 
 TREE = [
@@ -50,7 +49,7 @@ def fact(part: int = 1, parts: int = 1, nodes: list[list[Any]] | None = None, **
 
 
 def row(name: str, parent: int, site: list[list[int]] | None = None) -> list[Any]:
-    return [name, parent, 50 * MS, 40 * MS, 10 * MS, 3, 20 * MS, 0, [[0, 3]] if site is None else site]
+    return [name, parent, 50 * MS, 40 * MS, 10 * MS, 3, 0, [[0, 3]] if site is None else site]
 
 
 def touched(n: int, *names: str, last: int = 0) -> dict[str, Any]:
@@ -77,7 +76,6 @@ def test_a_tree_becomes_columns_in_milliseconds() -> None:
         parents=[-1, 0],
         total_ms=[50.0, 50.0],
         self_ms=[40.0, 40.0],
-        cpu_ms=[20.0, 20.0],
         others_ms=[10.0, 10.0],
         others=[3, 3],
         files=[APP, APP],

@@ -51,7 +51,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "part": 1,
         "parts": 1,
         "files": ["/var/task/app.py"],
-        "nodes": [["app", -1, 9_000, 8_000, 1_000, 1, 7_000, 0, [[0, 3]]]],
+        "nodes": [["app", -1, 9_000, 8_000, 1_000, 1, 0, [[0, 3]]]],
         "own": 2_000,
     },
     "touched": {"t": "touched", "n": 1, "last": 0, "names": ["app"], "own": 1_000},

@@ -19,6 +19,7 @@ KEPT_FRAMES = 8
 _DEEPEST_WALK = 60
 _STDLIB = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib would cost 4 ms of the function's cold start
 _STDLIB_PREFIXES = (_STDLIB + "/", "<frozen ")
+_IMPORTLIB = "<frozen importlib"
 _NOT_STDLIB = "/site-packages/"
 _RUNTIME = ("/awslambdaric/", "/afterglow_hook/", "/var/runtime/")
 
@@ -56,6 +57,24 @@ def site_of(frame: FrameType | None) -> Site:
             found.append((frame.f_code, frame.f_lineno))
             if len(found) == KEPT_FRAMES:
                 break
+        frame = frame.f_back
+    return tuple(found)
+
+
+def site_of_import(frame: FrameType | None) -> Site:
+    """Return (code, line) of what imports: from importlib's frame out to the import that encloses it, if one does."""
+    found: list[tuple[CodeType, int]] = []
+    while frame is not None and frame.f_code.co_filename.startswith(_IMPORTLIB):
+        frame = frame.f_back
+    for _ in range(_DEEPEST_WALK):
+        if frame is None or len(found) == KEPT_FRAMES:
+            break
+        filename = frame.f_code.co_filename
+        verdict = _known_verdict(filename)
+        if verdict == _STOP or filename.startswith(_IMPORTLIB):
+            break
+        if verdict == _KEEP:
+            found.append((frame.f_code, frame.f_lineno))
         frame = frame.f_back
     return tuple(found)
 

@@ -153,7 +153,7 @@ def _row(node: Node) -> list[Any]:
     flags = FAILED * node.timed.failed | NATIVE * _is_native(node.timed._name)
     parent = node.parent.listed if node.parent is not None else -1
     self_ns = node.total_ns - node.children_ns
-    return [name, parent, node.total_ns, self_ns, node.rest_ns, node.rest, node.timed.cpu_ns, flags]
+    return [name, parent, node.total_ns, self_ns, node.rest_ns, node.rest, flags]
 
 
 def _is_native(name: str) -> bool:

@@ -12,9 +12,9 @@ import _frozen_importlib as _importlib
 import os
 import sys
 from _thread import get_ident
-from time import monotonic_ns, thread_time_ns
+from time import monotonic_ns
 
-from afterglow_hook.callsite import site_of
+from afterglow_hook.callsite import site_of_import
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TIMED_INVOCATIONS = 3
 """What the first invocations import, they import late; later ones hardly import anything."""
-SITED_NS = 1_000_000  # whoever imports something that takes less is not looked up: 5 to 10 µs each
+SITED_NS = 5_000_000  # what takes less needs no line of its own: looking one up takes 3 to 10 µs
 HEAVY_NS = 10_000_000  # what would be worth a lazy import
 MOST_TIMED = 20_000
 
@@ -38,40 +38,42 @@ watching = False
 untouched = ""
 """Why it is not known which modules remain untouched; "": it is, or no module is heavy enough to matter."""
 
-_original: Any = _importlib._ModuleLockManager  # type: ignore[attr-defined]
+_original: Any = getattr(_importlib, "_ModuleLockManager", None)
 
 
-class Import(_original):  # type: ignore[misc]  # the class is found at run time
-    """One import, as importlib's own context manager. It inherits ``__enter__``, which can raise."""
+class Import:
+    """One import, in the place of importlib's own context manager."""
 
-    began_ns = ended_ns = 0
-    cpu_ns = 0  # of the importing thread
-    failed = False
-    site: Site = ()  # who imports it, innermost first, outside the standard library
+    __slots__ = ("_lock", "_name", "began_ns", "ended_ns", "failed", "site", "thread")
 
     def __init__(self, name: str) -> None:
         global untimed  # noqa: PLW0603 - a count that belongs to this module
         self._name = name
         self._lock: Any = None
+        self.began_ns = 0
         if name in sys.modules:  # reload, or another thread is about to finish it
             return
         if len(finished) >= MOST_TIMED:
             untimed += 1
             return
         self.thread = get_ident()
+        self.ended_ns = 0
         finished.append(self)
-        self.cpu_ns = -thread_time_ns()
         self.began_ns = monotonic_ns()
 
+    __enter__ = getattr(
+        _original, "__enter__", None
+    )  # the same function: it can raise, and its frame is the one that it always was
+
     def __exit__(self, error: object = None, *rest: object) -> None:
-        """Stop the clocks, let go of the lock."""
+        """Stop the clock, let go of the lock."""
         if self.began_ns:
             self.ended_ns = monotonic_ns()
-            self.cpu_ns += thread_time_ns()
             self.failed = error is not None
+            self.site: Site = ()
             if self.ended_ns - self.began_ns >= SITED_NS:
                 try:
-                    self.site = site_of(sys._getframe(1))
+                    self.site = site_of_import(sys._getframe(1))
                 except Exception:
                     self.site = ()  # an import that succeeded must not fail for want of its line
         lock, self._lock = self._lock, None  # kept here, it would outlive its use in importlib's own table
@@ -81,7 +83,7 @@ class Import(_original):  # type: ignore[misc]  # the class is found at run time
 def begin() -> None:
     """Time imports from now on; Init's have begun."""
     global watching  # noqa: PLW0603 - this module's own state
-    if os.environ.get("AFTERGLOW_IMPORTS", "").lower() in {"0", "off", "false"}:
+    if _original is None or os.environ.get("AFTERGLOW_IMPORTS", "").lower() in {"0", "off", "false"}:
         return
     _importlib._ModuleLockManager = Import  # type: ignore[attr-defined]
     watching = True
