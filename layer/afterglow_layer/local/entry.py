@@ -1,7 +1,7 @@
 """How a process of the function comes to be held by the limits: it writes itself into the groups, then becomes itself.
 
 In: a Fence's doors. Out: words to put before the runtime's command, and a script in front of each extension. A shell
-does it (0.7 ms, by 0.1 ms for the groups: dash, on 2 cores), since RIE has nothing of the kind.
+does it (dash: 0.7 ms, and 0.1 ms for two groups), since RIE has nothing of the kind: decision 0018.
 """
 
 import shlex

@@ -54,8 +54,8 @@ class _Grounds(NamedTuple):
 
 
 def _sweep(order: Order) -> None:
-    controllers = (cgroups.FREEZER, fence.MEMORY, fence.CPU)
-    stale.sweep_groups({fence.generous(home) for name in controllers for home in cgroups.read_homes(name)})
+    homes = {home for name in (cgroups.FREEZER, fence.MEMORY, fence.CPU) for home in cgroups.read_homes(name)}
+    stale.sweep_groups(homes | {fence.generous(home) for home in homes})
     stale.sweep_folders(Path(order.run_dir))
 
 
@@ -74,12 +74,18 @@ def _make_groups(order: Order) -> _Grounds:
     name = stale.name_of(os.getpid())
     allotment = Allotment(order.memory_mb, order.cpu_cores)
     limited = allotment != Allotment()
-    homes = [fence.generous(home) if limited else home for home in cgroups.read_homes()]
-    wanted = [home for home in homes if home.kind in order.freezers or (home.kind == cgroups.V2 and limited)]
-    made = [group for group in (cgroups.make(home, name) for home in wanted) if group]
+    kinds = {*order.freezers, cgroups.V2} if limited else {*order.freezers}
+    homes = [home for home in cgroups.read_homes() if home.kind in kinds]
+    made = [group for group in (_make_group(home, name, limited=limited) for home in homes) if group]
     v2 = next((group for group in made if group.kind == cgroups.V2), None)
     built = fence.build(allotment, name, v2, cgroups.read_homes)
     return _Grounds([group for group in made if group.kind in order.freezers], built, [*made, *built.made])
+
+
+def _make_group(home: Home, name: str, *, limited: bool) -> Home | None:
+    """Return a group that can have limits, if that is wanted; else one that at least can freeze."""
+    best = cgroups.make(fence.generous(home), name) if limited else None
+    return best or cgroups.make(home, name)
 
 
 def _start(order: Order, grounds: _Grounds) -> int | None:
