@@ -16,7 +16,7 @@ from bench.effort import Effort
 from bench.screen import Screen
 from bench.section import Section, markdown, replaced
 
-NAMES = ("cold", "warm", "hook", "memory", "size", "shutdown", "frozen")
+NAMES = ("cold", "warm", "hook", "imports", "memory", "size", "shutdown", "frozen", "timing")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
