@@ -12,7 +12,7 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 
 
 class Counts:
-    """Written on the event loop alone, so without a lock: prometheus_client's own counters cost 1 µs each."""
+    """Written on the event loop alone, so without a lock: prometheus_client's own cost 0.6 µs, 2 with a label."""
 
     def __init__(self) -> None:
         self.requests: dict[int, int] = {}  # by status

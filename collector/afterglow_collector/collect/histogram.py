@@ -2,7 +2,7 @@
 
 In: keys (whole numbers), any number of times each. Out: each key once, ascending, with its count.
 
-A key costs 12 bytes here and about 100 in a dict of ints, and a million take 15 ms to merge. New keys are
+A key costs 12 bytes here and 74 in a dict of ints. New keys are
 sorted among themselves, and folded into the whole when together they are half as many: so each is moved a
 constant number of times on average, however many there are.
 """
