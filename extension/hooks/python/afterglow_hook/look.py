@@ -94,6 +94,8 @@ def _others() -> list[threading.Thread]:
 def _threads(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
     others = _others()
     frames = sys._current_frames() if others else {}
+    # Our own frame holds ``frames``: with it in there, a cycle would keep every thread's locals until the next gc.
+    frames.pop(threading.get_ident(), None)
     for thread in others:
         origin = origins.threads.get(id(thread))
         if origin is None or origin.what == "pool" or origin.work is not None:
