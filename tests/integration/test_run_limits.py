@@ -173,7 +173,7 @@ def test_under_rie_provisioned_concurrency_is_told_to_the_function_and_its_limit
 
 
 def test_the_built_in_emulator_stands_in_for_rie_and_brings_telemetry(run_function: RunFunction) -> None:
-    run = run_function("def handler(event, context): return 1", "--emulator", "builtin")
+    run = run_function("def handler(event, context): return 1", "--emulator", "builtin", "--cpu", "full")
 
     assert run.answers == [1, 1, 1], run
     assert run.document["run"]["rie"] == "built-in emulator"
