@@ -295,7 +295,7 @@ def from_document(document: object) -> Record:
     if type(version) is not int or version != SCHEMA_VERSION:  # true == 1 == 1.0 in Python
         raise RecordError(f'field "v": schema version {version!r} is not {SCHEMA_VERSION}')
     cls = KINDS[kind]
-    return cls(**_checked_fields(kind, _WIRE_TYPES[kind], document))
+    return cls(**_checked_fields(kind, _wire_types(kind), document))
 
 
 def _checked_fields(kind: str, types: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
@@ -343,4 +343,11 @@ def _named(value: object) -> str:
     return "null" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
 
 
-_WIRE_TYPES: dict[str, dict[str, Any]] = {kind: get_type_hints(cls) for kind, cls in KINDS.items()}
+_known_types: dict[str, dict[str, Any]] = {}
+
+
+def _wire_types(kind: str) -> dict[str, Any]:
+    """Return a kind's fields and their types; worked out when they are asked for: the sandbox only writes."""
+    if kind not in _known_types:
+        _known_types[kind] = get_type_hints(KINDS[kind])
+    return _known_types[kind]
