@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from afterglow.emf import Emitter
 from afterglow_collector.collect import frames
-from afterglow_collector.collect.bodies import BodyError
 from afterglow_collector.collect.counts import Counts
+from afterglow_collector.collect.digest import DigestError
 from afterglow_collector.collect.entries import BATCH, decode_close
 from afterglow_collector.collect.exposition import make_exposition
 from afterglow_collector.collect.intake import Bounds, Intake, Pass
@@ -23,7 +23,6 @@ from afterglow_collector.collect.service import Post, Service
 from afterglow_collector.collect.state import Rules, State, StateError
 from afterglow_collector.collect.store import Folders, StoreError, load_state, open_folders, open_outbox
 from afterglow_collector.collect.tokens import TokenError, Tokens
-from afterglow_collector.collect.wire import BatchError
 from afterglow_collector.sinks import SinkRunner
 from afterglow_collector.sinks.contract import RECORD, Sink
 from afterglow_collector.sinks.spec import SpecError, make_sinks
@@ -144,8 +143,8 @@ def _replay(folder: Path, intake: Intake, publisher: Publisher) -> None:
         count += 1
         try:
             _apply(frame, intake, publisher)
-        except (BodyError, BatchError) as error:
-            report.damaged.append(f"journal: entry {frame.number} cannot be read by this version: {error}")
+        except DigestError as error:
+            raise StartError(f"journal: entry {frame.number} cannot be read: {error}") from None
     for words in report.mended:
         LOG.warning("%s", words)
     for words in report.damaged:

@@ -1,6 +1,6 @@
-"""What stands in the journal: batches as they came, and the moments at which minutes were closed.
+"""What stands in the journal: what counts of each batch, and the moments at which minutes were closed.
 
-In: values. Out: bytes, and back. A batch is kept packed as it was sent: less to write, and nothing to pack.
+In: values. Out: bytes, in parts that are not copied together, and back.
 """
 
 from struct import Struct
@@ -12,16 +12,16 @@ BATCH, CLOSE = 1, 2
 FOREVER = (1 << 53) - 1
 """As ``before`` of a Close: every window, whatever its minute."""
 
-_BATCH_HEADER = Struct("<QQB3x")
+_BATCH_HEADER = Struct("<QQI4x")
 _CLOSE = Struct("<QQ")
 
 
 class StoredBatch(NamedTuple):
-    """A batch that was taken in. Its records are judged by when it was received, then as after a restart."""
+    """A batch that was taken in: ``digest`` is Digester's, ``body`` the plain NDJSON if a sink wants it, else empty."""
 
     received_ms: int
     seq: int
-    encoding: int  # bodies.ENCODINGS
+    digest: bytes
     body: bytes
 
 
@@ -32,15 +32,16 @@ class Close(NamedTuple):
     before: int
 
 
-def encode_batch(batch: StoredBatch) -> tuple[bytes, bytes]:
-    """Return the batch's bytes, in two parts: the body, which may be large, is not copied."""
-    return _BATCH_HEADER.pack(batch.received_ms, batch.seq, batch.encoding), batch.body
+def encode_batch(batch: StoredBatch) -> tuple[bytes, ...]:
+    """Return the batch's bytes."""
+    return _BATCH_HEADER.pack(batch.received_ms, batch.seq, len(batch.digest)), batch.digest, batch.body
 
 
-def decode_stored(payload: bytes) -> StoredBatch:
+def decode_batch(payload: bytes) -> StoredBatch:
     """Return the batch that the bytes stand for."""
-    received_ms, seq, encoding = _BATCH_HEADER.unpack_from(payload)
-    return StoredBatch(received_ms, seq, encoding, payload[_BATCH_HEADER.size :])
+    received_ms, seq, size = _BATCH_HEADER.unpack_from(payload)
+    end = _BATCH_HEADER.size + size
+    return StoredBatch(received_ms, seq, payload[_BATCH_HEADER.size : end], payload[end:])
 
 
 def encode_close(close: Close) -> bytes:

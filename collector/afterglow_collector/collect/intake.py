@@ -10,15 +10,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from afterglow.emf_limits import MAX_AGE_MS
-from afterglow_collector.collect import answers
+from afterglow_collector.collect import answers, wire
 from afterglow_collector.collect.answers import Answer
 from afterglow_collector.collect.batch_ids import MAX_SEQ, Verdict
 from afterglow_collector.collect.bodies import BodyError, encoding_code, unpack
 from afterglow_collector.collect.counts import Counts
-from afterglow_collector.collect.entries import BATCH, StoredBatch, decode_stored, encode_batch
+from afterglow_collector.collect.digest import Digest, Digester
+from afterglow_collector.collect.entries import BATCH, StoredBatch, decode_batch, encode_batch
 from afterglow_collector.collect.journal import Journal
 from afterglow_collector.collect.state import State
-from afterglow_collector.collect.wire import Batch, BatchError, Limits, decode_batch
+from afterglow_collector.collect.wire import BatchError, Refusal
 
 SEQ_HEADER = b"afterglow-seq"
 PUBLISHING_MS = 600_000
@@ -40,19 +41,14 @@ class Bounds(NamedTuple):
     windows: int
 
 
-class Read(NamedTuple):
-    """A batch that was read, and its plain bytes."""
+class Received(NamedTuple):
+    """A batch that can be taken: what counts of it, what was refused, and its text if a sink wants that."""
 
-    batch: Batch
-    plain: bytes
-
-
-def read(stored: StoredBatch, bounds: Bounds) -> Read:
-    """Return what a batch holds, judged by when it was received. BodyError or BatchError if it cannot be taken."""
-    plain = unpack(stored.body, stored.encoding, bounds.unpacked_bytes, bounds.ratio)
-    oldest_ms = stored.received_ms - MAX_AGE_MS + PUBLISHING_MS + bounds.grace_ms
-    limits = Limits(bounds.line_bytes, oldest_ms, stored.received_ms + bounds.ahead_ms)
-    return Read(decode_batch(plain, limits), plain)
+    seq: int
+    at_ms: int
+    digest: Digest
+    refusals: list[Refusal]
+    body: bytes
 
 
 class Intake:
@@ -66,6 +62,7 @@ class Intake:
         self.counts = counts
         self.journal = journal
         self.pass_on = pass_on
+        self.digester = Digester(state.rules.metrics)
         self._under_way: dict[tuple[str, int], list[Reply]] = {}
 
     def take(self, headers: dict[bytes, bytes], body: bytes, now_ms: int, reply: Reply) -> None:
@@ -75,20 +72,29 @@ class Intake:
             reply(full)
             return
         try:
-            stored = _stored(headers, body, now_ms)
-            found = read(stored, self.bounds)
+            received = self._read(headers, body, now_ms)
         except BodyError as error:
             self._refuse(error.status, str(error), reply)
         except BatchError as error:
             self._refuse(400, error.refusal.reason, reply, line=error.refusal.line, field=error.refusal.field)
         else:
-            self._keep(stored, found, reply)
+            self._keep(received, reply)
 
     def replay(self, lsn: int, payload: bytes) -> None:
-        """Take in what the journal kept. It was read without complaint when it came."""
-        stored = decode_stored(payload)
-        found = read(stored, self.bounds)
-        self._apply(lsn, stored, found)
+        """Take in what the journal kept; DigestError if it cannot be read."""
+        stored = decode_batch(payload)
+        digest = self.digester.decode(stored.digest)
+        self._apply(lsn, Received(stored.seq, stored.received_ms, digest, [], stored.body))
+
+    def _read(self, headers: dict[bytes, bytes], body: bytes, now_ms: int) -> Received:
+        """Return what a batch holds, judged by when it was received. BodyError or BatchError if it cannot be taken."""
+        bounds, seq = self.bounds, _seq(headers)
+        encoding = encoding_code(headers.get(b"content-encoding", b"").decode("latin-1"))
+        plain = unpack(body, encoding, bounds.unpacked_bytes, bounds.ratio)
+        oldest_ms = now_ms - MAX_AGE_MS + PUBLISHING_MS + bounds.grace_ms
+        batch = wire.decode_batch(plain, wire.Limits(bounds.line_bytes, oldest_ms, now_ms + bounds.ahead_ms))
+        digest = self.digester.digest(batch)
+        return Received(seq, now_ms, digest, batch.refusals, plain if self.pass_on is not None else b"")
 
     def _full(self) -> Answer | None:
         journal = self.journal
@@ -104,47 +110,48 @@ class Intake:
         self.counts.refused_batches[status] = self.counts.refused_batches.get(status, 0) + 1
         reply(answers.problem(status, detail, **more))
 
-    def _keep(self, stored: StoredBatch, found: Read, reply: Reply) -> None:
-        identity = found.batch.environment.env_id, stored.seq
+    def _keep(self, received: Received, reply: Reply) -> None:
+        identity = received.digest.environment.env_id, received.seq
         waiting = self._under_way.get(identity)
         if waiting is not None:
             waiting.append(reply)  # sent again before the first one is on disk
             return
         verdict = self.state.ids.look(*identity)
         if verdict is not Verdict.NEW:
-            reply(self._known(verdict, stored.seq))
+            reply(self._known(verdict, received.seq))
         elif self.journal is None:
-            reply(self._applied(self.state.lsn + 1, stored, found))
+            reply(self._applied(self.state.lsn + 1, received))
         else:
             self._under_way[identity] = []
+            stored = StoredBatch(received.at_ms, received.seq, self.digester.encode(received.digest), received.body)
             self.journal.append(
-                BATCH, encode_batch(stored), lambda lsn, error: self._journalled(lsn, error, stored, found, reply)
+                BATCH, encode_batch(stored), lambda lsn, error: self._journalled(lsn, error, received, reply)
             )
 
-    def _journalled(self, lsn: int, error: OSError | None, stored: StoredBatch, found: Read, reply: Reply) -> None:
-        again = self._under_way.pop((found.batch.environment.env_id, stored.seq))
+    def _journalled(self, lsn: int, error: OSError | None, received: Received, reply: Reply) -> None:
+        again = self._under_way.pop((received.digest.environment.env_id, received.seq))
         if error is not None:
             self.counts.disk_errors += 1
             answer = answers.try_again(503, f"the batch could not be made durable: {error.strerror}", 5)
             for one in (reply, *again):
                 one(answer)
             return
-        reply(self._applied(lsn, stored, found))
+        reply(self._applied(lsn, received))
         for one in again:
-            one(self._known(Verdict.DUPLICATE, stored.seq))
+            one(self._known(Verdict.DUPLICATE, received.seq))
 
-    def _applied(self, lsn: int, stored: StoredBatch, found: Read) -> Answer:
-        verdict = self._apply(lsn, stored, found)
+    def _applied(self, lsn: int, received: Received) -> Answer:
+        verdict = self._apply(lsn, received)
         if verdict is not Verdict.NEW:
-            return self._known(verdict, stored.seq)
-        for refusal in found.batch.refusals:
+            return self._known(verdict, received.seq)
+        for refusal in received.refusals:
             self.counts.refuse_line(refusal)
-        return answers.accepted(len(found.batch.records), found.batch.refusals)
+        return answers.accepted(received.digest.records(), received.refusals)
 
-    def _apply(self, lsn: int, stored: StoredBatch, found: Read) -> Verdict:
-        verdict = self.state.apply_batch(lsn, stored.seq, stored.received_ms, found.batch)
-        if verdict is Verdict.NEW and self.pass_on is not None:
-            self.pass_on(lsn, stored.received_ms, found.plain)
+    def _apply(self, lsn: int, received: Received) -> Verdict:
+        verdict = self.state.apply_batch(lsn, received.seq, received.at_ms, received.digest)
+        if verdict is Verdict.NEW and self.pass_on is not None and received.body:
+            self.pass_on(lsn, received.at_ms, received.body)
         return verdict
 
     def _known(self, verdict: Verdict, seq: int) -> Answer:
@@ -156,12 +163,10 @@ class Intake:
         return answers.problem(409, detail)
 
 
-def _stored(headers: dict[bytes, bytes], body: bytes, now_ms: int) -> StoredBatch:
-    """Return the batch as it came, or BodyError when its headers do not say what it is."""
+def _seq(headers: dict[bytes, bytes]) -> int:
     seq = headers.get(SEQ_HEADER)
     if seq is None:
         raise BodyError(400, "header Afterglow-Seq is missing: the batch's number within its environment")
     if not seq.isdigit() or len(seq) > 16 or int(seq) > MAX_SEQ:
         raise BodyError(400, f"header Afterglow-Seq is no whole number from 0 to {MAX_SEQ}")
-    encoding = encoding_code(headers.get(b"content-encoding", b"").decode("latin-1"))
-    return StoredBatch(now_ms, int(seq), encoding, body)
+    return int(seq)

@@ -16,6 +16,7 @@ lsn, the youngest segment.
 """
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -31,6 +32,9 @@ from afterglow_collector.collect.segments import list_segments, segment_path, sy
 SEGMENT_BYTES = 64 << 20
 GROUP_BYTES = 16 << 20
 """The most that is written before a sync: bounds how long the first of a group waits for the last."""
+
+GATHER_S = 0.002
+"""The least time between two syncs: under load, entries gather. A batch that comes alone does not wait for others."""
 
 Done = Callable[[int, OSError | None], None]
 """Told (lsn, None) when the entry is durable, (0, why) when it is not."""
@@ -67,6 +71,7 @@ class Journal:
         self._queue: SimpleQueue[Pending | None] = SimpleQueue()
         self._fd: int | None = None
         self._size = 0
+        self._committed_s = 0.0
         self._thread = Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
@@ -107,6 +112,7 @@ class Journal:
         group: list[Pending] = []
         size = 0
         item = self._queue.get()
+        time.sleep(max(0.0, self._committed_s + GATHER_S - time.monotonic()))
         while item is not None:
             group.append(item)
             size += item.size
@@ -134,6 +140,7 @@ class Journal:
             self.failure = error.strerror
             return error
         self.failure = None
+        self._committed_s = time.monotonic()
         self._size += size
         self.bytes_written += size
         self.groups += 1

@@ -9,15 +9,13 @@ from typing import Any, NamedTuple
 from afterglow.records import Finding
 from afterglow.window import MINUTE_MS
 from afterglow_collector.collect.batch_ids import BatchIds, Verdict
+from afterglow_collector.collect.digest import Digest
 from afterglow_collector.collect.entries import FOREVER, Close
 from afterglow_collector.collect.findings import Findings
 from afterglow_collector.collect.windows import Closed, Windows
-from afterglow_collector.collect.wire import STRUCTS, Batch
 
 STATE_VERSION = 1
 SITES_KEPT_MS = 14 * 86_400_000
-
-_FINDING = STRUCTS[Finding]
 
 
 class StateError(Exception):
@@ -64,19 +62,19 @@ class State:
         oldest = self.windows.oldest()
         return (oldest is not None and oldest < before) or self.findings.changed()
 
-    def apply_batch(self, lsn: int, seq: int, received_ms: int, batch: Batch) -> Verdict:
+    def apply_batch(self, lsn: int, seq: int, received_ms: int, digest: Digest) -> Verdict:
         """Take a batch in, unless it is in already."""
         self.lsn = lsn
-        verdict = self.ids.look(batch.environment.env_id, seq)
+        verdict = self.ids.look(digest.environment.env_id, seq)
         if verdict is not Verdict.NEW:
             return verdict
-        self.ids.add(batch.environment.env_id, seq, received_ms)
+        self.ids.add(digest.environment.env_id, seq, received_ms)
         self.batches += 1
-        self.records += len(batch.records)
-        self.windows.add(batch, self.over_before(received_ms))
-        for record in batch.records:
-            if type(record) is _FINDING:
-                self.findings.add(batch.environment.function, record, received_ms)
+        self.records += digest.records()
+        self.windows.add(digest, self.over_before(received_ms))
+        for record in digest.others:
+            if isinstance(record, Finding):
+                self.findings.add(digest.environment.function, record, received_ms)
         return verdict
 
     def apply_close(self, lsn: int, close: Close) -> Publication:

@@ -1,14 +1,12 @@
 """Adds Invocations up by window: the collector's fast path, equal to ``afterglow.aggregate`` to the last digit.
 
-In: Invocations of one window, as they come. Out: per window counts, sums, minima, maxima and SEH1 bins.
+In: rows of figures of one window, as digests bring them. Out: per window counts, sums, minima, maxima and SEH1 bins.
 
 Rows wait until some thousands are together; then numpy takes each metric as one column. A window is known by
 its slot, a small whole number that is used again once the window has been taken.
 """
 
 from collections.abc import Sequence
-from itertools import chain
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +14,7 @@ import numpy as np
 from afterglow.distribution import MAX_VALUE
 from afterglow_collector.collect.binning import BINS, MAX_MILLI, Floats, Ints, bins_of
 from afterglow_collector.collect.calls import FORMULAS, MEMORY_MB, TOTALS
+from afterglow_collector.collect.digest import CallGroup
 from afterglow_collector.collect.figures import HALF_BITS, LOW_HALF, no_figures
 from afterglow_collector.collect.histogram import Histogram
 from afterglow_collector.collect.taken import Taken
@@ -38,28 +37,24 @@ class Waiting(NamedTuple):
 class Tally:
     """Figures by slot. ``refused_values`` counts what no metric can hold, and only ever grows."""
 
-    def __init__(self, metrics: frozenset[str], refused_values: int = 0) -> None:
+    def __init__(self, metrics: frozenset[str], fields: tuple[str, ...], width: int) -> None:
         self.names = tuple(name for name in FORMULAS if name in metrics)
         self.totals = tuple(name in metrics for name in TOTALS)
-        self.refused_values = refused_values
-        self._fields = tuple(dict.fromkeys(field for name in self.names for field in FORMULAS[name].fields))
-        padding = ("at_ms",) * max(0, 2 - len(self._fields))  # attrgetter makes tuples of two or more
-        self._row = attrgetter(*self._fields, *padding)
-        self._width = len(self._fields) + len(padding)
-        self._rows: list[tuple[Any, ...]] = []
+        self.refused_values = 0
+        self._fields = fields
+        self._width = width
+        self._rows: list[Floats] = []
+        self._rows_waiting = 0
         self._waiting: list[Waiting] = []
         self._histogram = Histogram()
         self._figures = no_figures(len(self.names))
 
-    def add(self, slot: int, memory_mb: int | None, calls: Sequence[Any]) -> None:
-        """Take Invocations of one window and one environment in; there is at least one."""
-        not_ok = [call.status for call in calls if call.status != "ok"]
-        unknown = not_ok.count("unknown") if not_ok else 0
-        cold = sum([call.cold for call in calls])
-        count = len(calls)
-        self._waiting.append(Waiting(slot, count, cold, len(not_ok) - unknown, count - unknown, memory_mb or 0))
-        self._rows.extend(map(self._row, calls))
-        if len(self._rows) >= ROWS_AT_ONCE:
+    def add(self, slot: int, memory_mb: int | None, group: CallGroup, rows: Floats) -> None:
+        """Take the rows of one window and one environment in; there is at least one."""
+        self._waiting.append(Waiting(slot, *group[1:], memory_mb or 0))
+        self._rows.append(rows)
+        self._rows_waiting += group.calls
+        if self._rows_waiting >= ROWS_AT_ONCE:
             self.settle()
 
     def settle(self) -> None:
@@ -67,13 +62,14 @@ class Tally:
         if not self._waiting:
             return
         batches = np.array(self._waiting, np.int64)
-        flat = np.fromiter(chain.from_iterable(self._rows), np.float64, self._width * len(self._rows))
+        table = np.concatenate(self._rows).reshape(-1, self._width)
         self._rows.clear()
+        self._rows_waiting = 0
         self._waiting.clear()
         self._figures = self._figures.with_room_for(int(batches[:, 0].max()) + 1)
         np.add.at(self._figures.totals, batches[:, 0], batches[:, 1:5])
         if self.names:
-            self._settle_columns(batches, flat.reshape(-1, self._width))
+            self._settle_columns(batches, table)
 
     def take(self, slots: Sequence[int]) -> Taken:
         """Return the figures of these slots, and forget them."""

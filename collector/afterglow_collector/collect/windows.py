@@ -1,6 +1,7 @@
 """The open windows: all that has been taken in and not been closed, by minute and series.
 
-In: batches. Out: ``Closed``, the windows of minutes that are over, from which lines are written group by group.
+In: digests of batches. Out: ``Closed``, the windows of minutes that are over, from which lines are written group by
+group.
 
 Invocations go through the tally, in columns; all other kinds, some for each hundred Invocations, go through the
 plain ``Aggregate``. The two never share a metric's values by accident: they are merged, exactly, at the end.
@@ -11,18 +12,17 @@ from typing import Any, NamedTuple
 
 from afterglow.aggregate import REFUSED_VALUE, Aggregate
 from afterglow.measures import MEASURES
-from afterglow.records import Environment, Invocation
+from afterglow.records import Environment
 from afterglow.window import MINUTE_MS, Series, Window, series_of
 from afterglow_collector.aggregate_state import from_state, to_state
+from afterglow_collector.collect.digest import Digest, Digester
 from afterglow_collector.collect.taken import Taken, from_plain, to_plain
 from afterglow_collector.collect.tally import Tally
-from afterglow_collector.collect.wire import STRUCTS, Batch, as_record
 
 WINDOWS_AT_ONCE = 256
 """How many windows are turned into lines in one go: bounds both the memory and the size of an outbox group."""
 
 _UNBOUNDED = 1 << 62  # the service refuses batches before the aggregate would have to drop what is acknowledged
-_CALL = STRUCTS[Invocation]
 
 GroupKey = Callable[[Series], tuple[str, ...]]
 
@@ -67,7 +67,8 @@ class Windows:
     def __init__(self, metrics: frozenset[str]) -> None:
         self.metrics = metrics
         self.late = 0
-        self._tally = Tally(metrics)
+        self.digester = Digester(metrics)
+        self._tally = Tally(metrics, self.digester.fields, self.digester.width)
         self._others = Aggregate(metrics, _UNBOUNDED, _UNBOUNDED)
         self._other_minutes: set[int] = set()
         self._slots: dict[int, dict[Series, int]] = {}
@@ -83,15 +84,17 @@ class Windows:
         self._tally.settle()
         return self._tally.refused_values + self._others.dropped.get(REFUSED_VALUE, 0)
 
-    def add(self, batch: Batch, over_before: int) -> None:
+    def add(self, digest: Digest, over_before: int) -> None:
         """Take a batch in; its records of minutes before ``over_before`` are late."""
-        calls = [record for record in batch.records if type(record) is _CALL]
-        if calls:
-            self._add_calls(batch, calls, over_before)
-        if len(calls) < len(batch.records):
-            for record in batch.records:
-                if type(record) is not _CALL:
-                    self._add_other(batch.environment, as_record(record), over_before)
+        environment, at = digest.environment, 0
+        for group in digest.groups:
+            end = at + group.calls * self.digester.width
+            self._tally.add(self._slot(group.minute, environment), environment.memory_mb, group, digest.rows[at:end])
+            at = end
+            if group.minute < over_before:
+                self.late += group.calls
+        for record in digest.others:
+            self._add_other(environment, record, over_before)
 
     def take_before(self, minute: int) -> Closed:
         """Return the windows of the minutes before this one, and forget them."""
@@ -135,15 +138,6 @@ class Windows:
         windows._used = max(taken.slots, default=-1) + 1
         windows._free = sorted(set(range(windows._used)) - set(taken.slots))
         return windows
-
-    def _add_calls(self, batch: Batch, calls: list[Any], over_before: int) -> None:
-        first, last = int(batch.first_ms // MINUTE_MS), int(batch.last_ms // MINUTE_MS)
-        minutes = [first] if first == last else sorted({call.at_ms // MINUTE_MS for call in calls})
-        for minute in minutes:
-            mine = calls if first == last else [call for call in calls if call.at_ms // MINUTE_MS == minute]
-            self._tally.add(self._slot(minute, batch.environment), batch.environment.memory_mb, mine)
-            if minute < over_before:
-                self.late += len(mine)
 
     def _add_other(self, environment: Environment, record: Any, over_before: int) -> None:
         self._others.add(environment, record)

@@ -3,8 +3,10 @@
 import time
 from typing import Any, get_args, get_type_hints
 
+from afterglow.metrics import DEFAULT_METRICS
 from afterglow.records import Environment, Finding, Invocation, Overhead, Record, encode
-from afterglow_collector.collect.wire import Batch, Limits, decode_batch
+from afterglow_collector.collect.digest import Digest, Digester
+from afterglow_collector.collect.wire import Limits, decode_batch
 
 MINUTE = 29_395_000
 AT_MS = MINUTE * 60_000
@@ -56,6 +58,6 @@ def body(*records: Record, env: Environment | None = None) -> bytes:
     return "\n".join(map(encode, [env or environment(), *records])).encode()
 
 
-def batch(*records: Record, env: Environment | None = None) -> Batch:
-    """The same, as it is read."""
-    return decode_batch(body(*records, env=env), ANY_TIME)
+def batch(*records: Record, env: Environment | None = None, metrics: frozenset[str] = DEFAULT_METRICS) -> Digest:
+    """The same, as it counts."""
+    return Digester(metrics).digest(decode_batch(body(*records, env=env), ANY_TIME))

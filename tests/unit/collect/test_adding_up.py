@@ -23,6 +23,7 @@ from afterglow_collector.aggregate_state import to_state
 from afterglow_collector.collect import windows as windows_module
 from afterglow_collector.collect.binning import MAX_MILLI, bins_of
 from afterglow_collector.collect.calls import FORMULAS, TOTALS
+from afterglow_collector.collect.digest import Digest, Digester, DigestError
 from afterglow_collector.collect.histogram import Histogram
 from afterglow_collector.collect.windows import Closed, Windows
 from afterglow_collector.collect.wire import decode_batch
@@ -65,12 +66,21 @@ def plainly(traffic: Traffic, metrics: frozenset[str] = ALL) -> Aggregate:
     return aggregate
 
 
+def digested(record: Record, sender: Environment, metrics: frozenset[str]) -> Digest:
+    """What counts of a batch of one record, through the wire and through the journal."""
+    digester = Digester(metrics)
+    return digester.decode(digester.encode(digester.digest(decode_batch(body(record, env=sender), LIMITS))))
+
+
+def counted_batch(*records: Record, env: Environment | None = None) -> Digest:
+    return batch(*records, env=env, metrics=ALL)
+
+
 def windows_of(traffic: Traffic, metrics: frozenset[str] = ALL) -> Windows:
     windows = Windows(metrics)
     for sender, record in traffic:
-        windows.add(
-            decode_batch(body(record, env=sender._replace(env_id="e", function=sender.function[:900])), LIMITS), 0
-        )
+        short = sender._replace(env_id="e", function=sender.function[:900])
+        windows.add(digested(record, short, metrics), 0)
     return windows
 
 
@@ -109,7 +119,7 @@ def test_all_kinds_of_records_and_any_choice_of_metrics(traffic: Traffic, metric
 def test_what_is_taken_in_portions_adds_up_to_the_same(traffic: Traffic, cuts: list[int]) -> None:
     windows, taken = Windows(ALL), []
     for index, (sender, record) in enumerate(traffic):
-        windows.add(decode_batch(body(record, env=sender), LIMITS), 0)
+        windows.add(digested(record, sender, ALL), 0)
         if index in cuts:
             taken += every(windows.take_before(MINUTE + index % 4))
     together = Aggregate(ALL)
@@ -125,7 +135,7 @@ def test_windows_go_on_from_what_they_told(traffic: Traffic, cut: int) -> None:
     plain = msgspec.msgpack.decode(msgspec.msgpack.encode(first.to_plain()))
     second = Windows.from_plain(plain)
     for sender, record in traffic[cut:]:
-        second.add(decode_batch(body(record, env=sender), LIMITS), 0)
+        second.add(digested(record, sender, ALL), 0)
 
     assert figures_of(plainly(traffic).windows()) == figures_of(every(second.take_before(END)))
     assert second.refused_values() == plainly(traffic).dropped.get("refused-value", 0)
@@ -138,14 +148,14 @@ def test_many_rows_settle_on_their_way() -> None:
     for start in range(0, 9_000, 60):
         for sender in senders:
             mine = [record for owner, record in traffic[start : start + 60] if owner == sender]
-            windows.add(batch(*mine, env=sender), 0)
+            windows.add(counted_batch(*mine, env=sender), 0)
 
     assert figures_of(plainly(traffic).windows()) == figures_of(every(windows.take_before(END)))
 
 
 def test_a_batch_may_reach_across_minutes() -> None:
     windows = Windows(ALL)
-    windows.add(batch(call(AT_MS), call(AT_MS + 60_000), call(AT_MS + 59_999)), 0)
+    windows.add(counted_batch(call(AT_MS), call(AT_MS + 60_000), call(AT_MS + 59_999)), 0)
     counts = [(one.minute, one.totals["Invocations"].sum_milli) for one in every(windows.take_before(END))]
 
     assert [(MINUTE, 2_000), (MINUTE + 1, 1_000)] == counts
@@ -153,7 +163,7 @@ def test_a_batch_may_reach_across_minutes() -> None:
 
 def test_only_what_is_over_is_taken_and_the_rest_stays() -> None:
     windows = Windows(ALL)
-    windows.add(batch(call(AT_MS), overhead(AT_MS), call(AT_MS + 60_000), overhead(AT_MS + 60_000)), 0)
+    windows.add(counted_batch(call(AT_MS), overhead(AT_MS), call(AT_MS + 60_000), overhead(AT_MS + 60_000)), 0)
 
     assert windows.oldest() == MINUTE
     assert [MINUTE] == [window.minute for window in every(windows.take_before(MINUTE + 1))]
@@ -164,7 +174,7 @@ def test_only_what_is_over_is_taken_and_the_rest_stays() -> None:
 
 def test_late_records_are_counted_and_taken_all_the_same() -> None:
     windows = Windows(ALL)
-    windows.add(batch(call(AT_MS), call(AT_MS + 60_000), overhead(AT_MS)), over_before=MINUTE + 1)
+    windows.add(counted_batch(call(AT_MS), call(AT_MS + 60_000), overhead(AT_MS)), over_before=MINUTE + 1)
 
     assert windows.late == 2
     assert sum(one.totals["Invocations"].sum_milli for one in every(windows.take_before(END))) == 2_000
@@ -172,7 +182,7 @@ def test_late_records_are_counted_and_taken_all_the_same() -> None:
 
 def test_calls_and_other_kinds_of_one_window_become_one_window() -> None:
     windows = Windows(ALL)
-    windows.add(batch(call(), finding(), overhead(hook_ms=2)), 0)
+    windows.add(counted_batch(call(), finding(), overhead(hook_ms=2)), 0)
     (window,) = every(windows.take_before(END))
 
     assert (1_000, 1_000, 2_000) == tuple(
@@ -184,7 +194,7 @@ def test_groups_are_cut_only_between_windows_that_cloudwatch_keeps_apart(monkeyp
     monkeypatch.setattr(windows_module, "WINDOWS_AT_ONCE", 2)
     windows = Windows(ALL)
     for number in range(12):
-        windows.add(batch(call(), env=environment(function=f"f{number // 4}", memory_mb=128 * (number + 1))), 0)
+        windows.add(counted_batch(call(), env=environment(function=f"f{number // 4}", memory_mb=128 * (number + 1))), 0)
     groups = list(windows.take_before(END).groups(lambda series: (series.function,)))
 
     assert [["f0"] * 4, ["f1"] * 4, ["f2"] * 4] == [[one.series.function for one in group] for group in groups]
@@ -193,11 +203,11 @@ def test_groups_are_cut_only_between_windows_that_cloudwatch_keeps_apart(monkeyp
 def test_slots_are_used_again() -> None:
     windows = Windows(ALL)
     for minute in range(50):
-        windows.add(batch(call(AT_MS + minute * 60_000)), 0)
+        windows.add(counted_batch(call(AT_MS + minute * 60_000)), 0)
         windows.take_before(END)
 
     assert len(windows.to_plain()["calls"]["slots"]) == 0
-    windows.add(batch(call()), 0)
+    windows.add(counted_batch(call()), 0)
     assert [0] == windows.to_plain()["calls"]["slots"]
 
 
@@ -247,3 +257,11 @@ def test_a_histogram_counts_as_a_dict_does(portions: list[list[int]], chosen: se
     assert {key: count for key, count in plain.items() if key // 10 in chosen} == counted(taken)
     assert {key: count for key, count in plain.items() if key // 10 not in chosen} == counted(kept)
     assert json.dumps(sorted(counted(kept))) == json.dumps(list(counted(kept)))
+
+
+def test_a_digest_of_other_metrics_or_other_bytes_is_refused_with_the_reason() -> None:
+    data = Digester(ALL).encode(counted_batch(call(), finding()))
+    with pytest.raises(DigestError, match="the set of metrics was changed"):
+        Digester(frozenset({"DurationMs"})).decode(data)
+    with pytest.raises(DigestError, match="not of this version"):
+        Digester(ALL).decode(data[:-5])
