@@ -25,7 +25,7 @@ demo: setup ## Profile two functions with a bug and their repaired twins under R
 	@$(BIN)/python examples/demo.py
 
 test: setup ## Run the tests
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --reruns 2 $(ARGS)
 
 lint: setup ## Check format, lint, types and the import contract
 	@$(BIN)/ruff format --check .
