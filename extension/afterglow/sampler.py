@@ -7,7 +7,7 @@ next to nothing and a short one is still seen.
 import os
 from typing import NamedTuple
 
-from afterglow.proc import ProcStat, read_all, read_fd_count, read_stat, tree_of
+from afterglow.proc import DEAD_STATES, ProcStat, read_all, read_fd_count, read_stat, tree_of
 
 GROWTH = 1.4
 CALM_SHARE = 0.03  # RSS that moves by less than this is calm
@@ -60,6 +60,8 @@ class Sampler:
         """Read the processes now."""
         everyone = read_all(self.proc) if runtime_pid is not None else {}
         tree = tree_of(runtime_pid, everyone) if runtime_pid is not None else []
+        if tree and tree[0].state in DEAD_STATES:
+            runtime_pid, tree = None, []  # a zombie's memory reads as 0, which is not what it had
         agent = everyone.get(os.getpid()) or read_stat(os.getpid(), self.proc)
         fds = read_fd_count(runtime_pid, self.proc) if runtime_pid is not None else None
         look = Look(tree, agent, fds)

@@ -91,7 +91,16 @@ def test_among_many_processes_only_the_slowest_rate_is_decent(tmp_path: Path) ->
     assert 250 == sampler.interval_ms
 
 
-def write_stat(proc: Path, pid: int, pages: int) -> None:
-    fields = ["S", "0", *["1"] * 9, "0", "0", "0", "0", "20", "0", "1", "0", "1", "1", str(pages)]
+def test_a_look_at_a_zombie_knows_nothing_rather_than_zero(tmp_path: Path) -> None:
+    sampler = Sampler(10, 250, str(tmp_path))
+    write_stat(tmp_path, 42, 0, state="Z")
+    look = sampler.look(42)
+
+    assert (None, None, None) == (look.rss_bytes, look.cpu_ms, look.fds)
+    assert sampler.peak_rss_bytes is None
+
+
+def write_stat(proc: Path, pid: int, pages: int, state: str = "S") -> None:
+    fields = [state, "0", *["1"] * 9, "0", "0", "0", "0", "20", "0", "1", "0", "1", "1", str(pages)]
     (proc / str(pid)).mkdir(exist_ok=True)
     (proc / str(pid) / "stat").write_text(f"{pid} (python3) {' '.join(fields)} 0 0")
