@@ -24,7 +24,8 @@ def _of_init(_: Environment, init: Init) -> tuple[float | None, ...]:
 
 
 def _of_invocation(environment: Environment, call: Invocation) -> tuple[float | None, ...]:
-    unhooked = call.status == "unknown"  # no hook: nobody saw how it ended, nor what it left behind
+    unjudged = call.status == "unknown"  # nobody saw how it ended
+    unseen = call.hook_ms is None  # no hook, or no return for it to look at: what was left behind, nobody knows
     cpu_ms = memory_mb = utilization = None
     if call.cpu_user_ms is not None and call.cpu_system_ms is not None:
         cpu_ms = call.cpu_user_ms + call.cpu_system_ms
@@ -36,8 +37,8 @@ def _of_invocation(environment: Environment, call: Invocation) -> tuple[float | 
     return (
         1,
         call.cold,
-        None if unhooked else call.status != "ok",
-        None if unhooked else 0,  # LingeringCount: its alarms and its rate need data while all is well
+        None if unjudged else call.status != "ok",
+        None if unseen else 0,  # LingeringCount: its alarms and its rate need data while all is well
         call.duration_ms,
         cpu_ms,
         call.wait_ms,

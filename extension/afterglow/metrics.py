@@ -33,7 +33,7 @@ CATALOGUE = (
     Metric("WaitMs", "Milliseconds", "distribution", True, "Invocation: wait_ms", "Duration less CPU: the time spent waiting"),
     Metric("MemoryUsedMB", "Megabytes", "distribution", True, "Invocation: peak_rss_bytes, else rss_bytes", "Highest resident memory of the function's processes during the invocation"),
     Metric("MemoryUtilization", "Percent", "distribution", True, "MemoryUsedMB, Environment: memory_mb", "The same as a share of the configured memory"),
-    Metric("LingeringCount", "Count", "count", True, "Finding: changes", "Pieces of work that went on after their handler had returned; 0 beside each invocation"),
+    Metric("LingeringCount", "Count", "count", True, "Finding: changes", "Pieces of work that went on after their handler had returned; 0 beside each invocation whose return the hook has seen"),
     Metric("LingeringMs", "Milliseconds", "distribution", True, "Finding: wall_ms", "How long each of them went on, frozen time not counted, once it has ended or is lost"),
     Metric("ResumedCount", "Count", "count", True, "Finding: changes", "Lingering work that went on in a later invocation; 0 beside each finding that did not"),
     Metric("LostCount", "Count", "count", True, "Finding: changes", "Lingering work that died with the environment; 0 beside each finding that did not"),

@@ -120,7 +120,15 @@ def test_an_invocation_without_an_answer_is_an_error_like_one_that_raised(status
 
 
 def test_without_a_hook_nobody_knows_of_errors_and_lingering_work() -> None:
-    assert not {"Errors", "LingeringCount"} & measured(INVOCATION._replace(status="unknown")).keys()
+    assert not {"Errors", "LingeringCount"} & measured(INVOCATION._replace(status="unknown", hook_ms=None)).keys()
+
+
+def test_where_nobody_looked_after_the_return_there_is_no_word_on_lingering_work() -> None:
+    """A timeout that a REPORT line tells of, and one under the hook: the handler never returned."""
+    timed_out = measured(INVOCATION._replace(status="timeout", hook_ms=None))
+
+    assert timed_out["Errors"] == 1
+    assert "LingeringCount" not in timed_out
 
 
 def test_memory_at_the_return_stands_in_for_an_unknown_peak() -> None:

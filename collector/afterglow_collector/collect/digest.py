@@ -28,13 +28,14 @@ class DigestError(ValueError):
 
 
 class CallGroup(NamedTuple):
-    """The Invocations of one minute: how many, and of them the cold ones, the errors, those whose ending is known."""
+    """The Invocations of one minute: how many, and of them so many that were …"""
 
     minute: int
     calls: int
     cold: int
     errors: int
-    hooked: int
+    judged: int  # somebody saw how they ended
+    looked: int  # the hook looked at what they left behind
 
 
 class Digest(NamedTuple):
@@ -112,7 +113,8 @@ def _group(minute: int, calls: list[Any]) -> CallGroup:
     not_ok = [call.status for call in calls if call.status != "ok"]
     unknown = not_ok.count("unknown") if not_ok else 0
     cold = sum([call.cold for call in calls])
-    return CallGroup(minute, len(calls), cold, len(not_ok) - unknown, len(calls) - unknown)
+    unseen = [call.hook_ms for call in calls].count(None)
+    return CallGroup(minute, len(calls), cold, len(not_ok) - unknown, len(calls) - unknown, len(calls) - unseen)
 
 
 def _plain(record: Record) -> list[Any]:

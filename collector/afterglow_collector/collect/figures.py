@@ -14,10 +14,11 @@ from afterglow_collector.collect.binning import MAX_MILLI, Ints
 
 HALF_BITS = 32
 LOW_HALF = (1 << HALF_BITS) - 1
+TOTALS_WIDTH = 5
 
 
 class Figures(NamedTuple):
-    """One row per slot; ``totals`` has rows, cold starts, errors and hooked rows, the others one column a metric."""
+    """One row per slot; ``totals`` has rows, and of them the cold, failed, judged and looked at; the others one column a metric."""
 
     totals: Ints
     low: Ints
@@ -64,4 +65,4 @@ _BLANK = (0, 0, 0, MAX_MILLI, 0)
 
 def no_figures(metrics: int) -> Figures:
     """Return figures without a slot."""
-    return Figures(np.empty((0, 4), np.int64), *(np.empty((0, metrics), np.int64) for _ in range(4)))
+    return Figures(np.empty((0, TOTALS_WIDTH), np.int64), *(np.empty((0, metrics), np.int64) for _ in range(4)))

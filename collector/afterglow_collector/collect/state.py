@@ -14,7 +14,7 @@ from afterglow_collector.collect.entries import FOREVER, Close
 from afterglow_collector.collect.findings import Findings
 from afterglow_collector.collect.windows import Closed, Windows
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 SITES_KEPT_MS = 14 * 86_400_000
 
 

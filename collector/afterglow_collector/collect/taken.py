@@ -12,7 +12,7 @@ from afterglow.distribution import ZERO_BIN, Distribution, Total
 from afterglow.window import Series, Window
 from afterglow_collector.collect.binning import BINS
 from afterglow_collector.collect.calls import TOTALS
-from afterglow_collector.collect.figures import HALF_BITS, Figures
+from afterglow_collector.collect.figures import HALF_BITS, TOTALS_WIDTH, Figures
 from afterglow_collector.collect.histogram import Run
 
 
@@ -28,11 +28,11 @@ class Taken(NamedTuple):
     def window(self, row: int, minute: int, series: Series) -> Window:
         """Return the window of one row."""
         window = Window(minute, series)
-        rows, cold, errors, hooked = self.figures.totals[row].tolist()
+        rows, cold, errors, judged, looked = self.figures.totals[row].tolist()
         self._put_total(window, 0, rows, known=rows > 0)
         self._put_total(window, 1, cold, known=rows > 0)
-        self._put_total(window, 2, errors, known=hooked > 0)
-        self._put_total(window, 3, 0, known=hooked > 0)
+        self._put_total(window, 2, errors, known=judged > 0)
+        self._put_total(window, 3, 0, known=looked > 0)
         for metric, name in enumerate(self.names):
             bins = self._bins(self.slots[row], metric)
             if bins:
@@ -74,7 +74,7 @@ def to_plain(taken: Taken) -> dict[str, Any]:
 def from_plain(plain: dict[str, Any], totals: Sequence[bool]) -> Taken:
     """Return what ``to_plain`` was given; KeyError or ValueError if this is something else."""
     names = tuple(plain["names"])
-    shapes = Figures(4, *(4 * [len(names)]))  # type: ignore[arg-type]  # widths in the places of their arrays
+    shapes = Figures(TOTALS_WIDTH, *(4 * [len(names)]))  # type: ignore[arg-type]  # widths in the places of their arrays
     rows = len(plain["slots"])
     figures = Figures(
         *(np.frombuffer(plain[name], np.int64).reshape(rows, width) for name, width in shapes._asdict().items())

@@ -30,7 +30,8 @@ class Waiting(NamedTuple):
     rows: int
     cold: int
     errors: int
-    hooked: int  # rows whose ending somebody saw
+    judged: int  # rows whose ending somebody saw
+    looked: int  # rows where the hook looked at what was left behind
     memory_mb: int  # 0: not known
 
 
@@ -67,7 +68,7 @@ class Tally:
         self._rows_waiting = 0
         self._waiting.clear()
         self._figures = self._figures.with_room_for(int(batches[:, 0].max()) + 1)
-        np.add.at(self._figures.totals, batches[:, 0], batches[:, 1:5])
+        np.add.at(self._figures.totals, batches[:, 0], batches[:, 1:6])
         if self.names:
             self._settle_columns(batches, table)
 
@@ -96,7 +97,7 @@ class Tally:
         slots = np.repeat(batches[:, 0], batches[:, 1])
         starts = np.concatenate(([0], np.cumsum(batches[:-1, 1])))
         columns = {field: np.ascontiguousarray(table[:, index]) for index, field in enumerate(self._fields)}
-        memory_mb = np.where(batches[:, 5] == 0, np.nan, batches[:, 5])
+        memory_mb = np.where(batches[:, 6] == 0, np.nan, batches[:, 6])
         columns[MEMORY_MB] = np.repeat(memory_mb, batches[:, 1])
         keys: list[Ints] = []
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below

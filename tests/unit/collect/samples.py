@@ -39,7 +39,9 @@ def environment(env_id: str = "env-1", function: str = "checkout", memory_mb: in
 
 
 def call(at_ms: int = AT_MS, duration_ms: float | None = 10.0, **known: Any) -> Invocation:
-    made: Invocation = filled(Invocation, at_ms=at_ms, duration_ms=duration_ms, **{"status": "ok", **known})
+    made: Invocation = filled(
+        Invocation, at_ms=at_ms, duration_ms=duration_ms, **{"status": "ok", "hook_ms": 0.1, **known}
+    )
     return made
 
 

@@ -54,6 +54,7 @@ calls = st.builds(
     frozen_before_ms=figures,
     cold=st.booleans(),
     status=st.sampled_from(["ok", "error", "timeout", "unknown"]),
+    hook_ms=st.sampled_from([None, 0.0, 0.1]),
 )
 senders = st.builds(environment, function=st.sampled_from(["f", "g"]), memory_mb=st.sampled_from([None, 0, 128, -1]))
 call_traffic = st.lists(st.tuples(senders, calls), max_size=30)

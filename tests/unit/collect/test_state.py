@@ -17,7 +17,7 @@ from afterglow_collector.collect.checkpoint import Checkpoint, read_checkpoint, 
 from afterglow_collector.collect.entries import FOREVER, Close
 from afterglow_collector.collect.outbox import Entry, Outbox
 from afterglow_collector.collect.publisher import Passing, Publisher, Snapshot
-from afterglow_collector.collect.state import Rules, State, StateError
+from afterglow_collector.collect.state import STATE_VERSION, Rules, State, StateError
 
 RULES = Rules(DEFAULT_METRICS, grace_ms=30_000, ids_kept_ms=3_600_000, max_environments=1_000)
 
@@ -145,10 +145,10 @@ def test_findings_are_told_even_when_no_minute_is_over() -> None:
 
 
 def test_a_state_of_another_version_or_shape_is_refused() -> None:
-    with pytest.raises(StateError, match="this is version 1"):
-        State.from_plain(RULES, 1, {"v": 2})
+    with pytest.raises(StateError, match=f"this is version {STATE_VERSION}"):
+        State.from_plain(RULES, 1, {"v": STATE_VERSION + 1})
     with pytest.raises(StateError, match="not one of this version"):
-        State.from_plain(RULES, 1, {"v": 1})
+        State.from_plain(RULES, 1, {"v": STATE_VERSION})
 
 
 def test_the_metrics_cannot_change_while_minutes_are_open() -> None:

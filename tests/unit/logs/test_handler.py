@@ -75,6 +75,7 @@ def test_reports_count_where_they_are_asked_to() -> None:
 
     assert (2, 1, 1) == tuple(asked.total(name) for name in ("Invocations", "ColdStarts", "Errors"))
     assert pytest.approx(211.0) == asked.total("InitMs")
+    assert "LingeringCount" not in "".join(asked.payloads), "nobody looked"
     assert [] == unasked.payloads
 
 
