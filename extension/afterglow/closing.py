@@ -1,9 +1,8 @@
 """What SHUTDOWN means. In: its reason, the runtime's last words, the kernel's counts. Out: a Closing, an Init's Ending.
 
-Pure, but for ``read_file``.
+Pure.
 """
 
-import os
 from typing import Any
 
 from afterglow import stacks
@@ -80,8 +79,3 @@ def init_stacks(fact: dict[str, Any] | None, closing: Closing) -> list[list[str]
     if fact is not None and fact.get("origin"):
         return [[f"{file}:{line} in {function}" for file, line, function in fact["origin"]]]
     return [list(stack) for stack in closing.stacks]
-
-
-def read_file(descriptor: int | None, most_bytes: int = 262_144) -> str:
-    """Return the text of an open file from its beginning."""
-    return os.pread(descriptor, most_bytes, 0).decode("utf-8", "replace") if descriptor is not None else ""

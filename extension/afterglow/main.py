@@ -19,4 +19,4 @@ def run(handoff: Handoff) -> None:
     try:
         agent.run()
     finally:
-        agent.inbox.close()  # should the bare loop have to go on, the hook must not talk to nobody
+        agent.close()

@@ -39,6 +39,11 @@ def ask_for_stacks(pid: int) -> bool:
     return True
 
 
+def read_words(descriptor: int, most_bytes: int = 262_144) -> str:
+    """Return what stands in the runtime's file, from its beginning."""
+    return os.pread(descriptor, most_bytes, 0).decode("utf-8", "replace")
+
+
 def last_words(text: str, *, asked: bool) -> str:
     """Return what the text says of the end: a fatal error, else the stacks if we asked for them in time.
 

@@ -1,0 +1,33 @@
+"""What the platform says of itself. In: the Telemetry API's answer and events. Out: changes in the books."""
+
+import time
+
+from afterglow.parts import Parts
+from afterglow.platform import Said, translate
+from afterglow.teller import agent_cpu_ms
+
+
+def read_telemetry(parts: Parts) -> None:
+    """Take in everything that has arrived from the platform."""
+    subscription = parts.subscription
+    if subscription is None:
+        return
+    if subscription.sock is not None:
+        subscription.read()
+        if subscription.listener is None:
+            parts.listener.close()
+    for event in parts.listener.read():
+        said = translate(event)
+        if said is not None:
+            _take(parts, said)
+
+
+def _take(parts: Parts, said: Said) -> None:
+    if said.about == "logs":
+        parts.teller.lose("telemetry", f"dropped by Lambda: {said.fields['reason']}", int(said.fields["count"]))
+    elif not parts.recorder.said(said):
+        parts.listener.drop("too-late", seen=False)
+    elif said.about == "init" and "init_type" in said.fields:
+        parts.teller.init_type = said.fields["init_type"]
+    elif said.fields.get("started") and not parts.gets_invokes and parts.recorder.hello is None:
+        parts.recorder.begin(said.about, time.monotonic_ns(), agent_cpu_ms())  # nobody else will tell
