@@ -28,7 +28,7 @@ class DigestError(ValueError):
 
 
 class CallGroup(NamedTuple):
-    """The Invocations of one minute: how many, and of them so many that were …"""
+    """The Invocations of one minute: how many, and how many of them are what the names say."""
 
     minute: int
     calls: int

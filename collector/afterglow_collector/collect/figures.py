@@ -18,7 +18,7 @@ TOTALS_WIDTH = 5
 
 
 class Figures(NamedTuple):
-    """One row per slot; ``totals`` has rows, and of them the cold, failed, judged and looked at; the others one column a metric."""
+    """One row per slot; ``totals`` is as CallGroup has them, the others have one column a metric."""
 
     totals: Ints
     low: Ints
