@@ -15,11 +15,13 @@ FATAL = ("Segmentation fault", "Aborted", "Bus error", "Illegal instruction", "F
 
 HEADLINES = {
     "timeout": "timed out after {timeout:g} s",
-    "out-of-memory": "was killed for its memory, at {memory} MB",
-    "aborted": "was cut off by the end of its environment",
+    "out-of-memory": "{was} killed for {its} memory, at {memory} MB",
+    "aborted": "{was} cut off by the end of {its} environment",
     "unknown": "ended, and nobody saw how",
     "no-answer": "got no answer",
 }
+_JUST_GONE = ("", "failure", "releasefail", "Runtime.ExitError")
+"""What is told of an Init whose runtime has just ended, without a word of its own."""
 _EXIT = re.compile(r"Runtime exited (?:with error: )?(.+)$")
 
 
@@ -35,11 +37,29 @@ def subject(failure: Failure) -> str:
 def headline(failure: Failure, run: dict[str, Any]) -> str:
     """Return what happened, in one sentence without its full stop."""
     if failure.status == "timeout" and failure.init:
-        return f"{subject(failure)} did not end within the timeout of {run['timeout_s']:g} s"
+        return f"{subject(failure)} {_had_not_ended(failure)}"
     words = HEADLINES.get(failure.status)
     if words is not None:
-        return f"{subject(failure)} {words.format(timeout=run['timeout_s'], memory=run['memory_mb'])}"
+        return (
+            f"{subject(failure)} {words.format(**_number(failure), timeout=run['timeout_s'], memory=run['memory_mb'])}"
+        )
     return f"{subject(failure)} {_ended(failure)}"
+
+
+def _number(failure: Failure) -> dict[str, str]:
+    """Return the words that differ between one and several."""
+    several = len(failure.calls) > 1 and not failure.init
+    return {"was": "were", "its": "their"} if several else {"was": "was", "its": "its"}
+
+
+def _had_not_ended(failure: Failure) -> str:
+    """Return after how long each try of an Init was given up: the extension tells ``timeout after 10.0 s``."""
+    told = [ending["detail"] or "" for ending in (failure.ending, *failure.later) if ending]
+    after = [words.partition("after ")[2] for words in told]
+    if not all(after):
+        return "had not ended when its time was up"
+    first, *again = dict.fromkeys(after)
+    return f"had not ended after {first}" + (f", nor, tried again, after {listed(again)}" if again else "")
 
 
 def _ended(failure: Failure) -> str:
@@ -49,6 +69,9 @@ def _ended(failure: Failure) -> str:
     if failure.status == "crash":
         how = exit_of(failure)
         return f"ended the runtime{f' ({how})' if how else f': {detail}' if detail else ''}"
+    if failure.init and failure.ending and failure.ending["source"] == "observed" and detail in _JUST_GONE:
+        how = exit_of(failure)
+        return f"failed: the runtime ended while it imported the handler's module{f' ({how})' if how else ''}"
     if failure.init and "." not in detail:
         return f"failed: the handler's module raised {detail}"
     verb = "failed:" if failure.init else "raised" if failure.status == "error" else f"ended ({failure.status}):"

@@ -20,16 +20,24 @@ class Failure(NamedTuple):
     ending: Entry | None  # the first one's evidence, if the extension could tell any
     site: Frame | None  # the call site that it was at
     detail: str | None  # the fatal signal's words, the exception's class, the platform's or the caller's error type
+    later: tuple[Entry, ...] = ()  # the endings of the others
 
 
 def failures_of(document: dict[str, Any]) -> list[Failure]:
     """Return what failed, in the order in which it first did; one of a kind from one place is one failure."""
     groups: dict[tuple[object, ...], Failure] = {}
     for failure in _each(document):
-        key = (failure.status, failure.init, failure.detail, failure.site)
+        late = failure.init and failure.status == "timeout"  # the detail says how late, which differs
+        key = (failure.status, failure.init, None if late else failure.detail, failure.site)
         known = groups.get(key)
-        groups[key] = known._replace(calls=[*known.calls, *failure.calls]) if known else failure
+        groups[key] = _together(known, failure) if known else failure
     return list(groups.values())
+
+
+def _together(known: Failure, other: Failure) -> Failure:
+    """Return both as one; a call that two Inits were tried for stands in it once."""
+    calls = [*known.calls, *(call for call in other.calls if call not in known.calls)]
+    return known._replace(calls=calls, later=(*known.later, *([other.ending] if other.ending else [])))
 
 
 def _each(document: dict[str, Any]) -> list[Failure]:

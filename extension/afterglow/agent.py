@@ -23,9 +23,12 @@ class Agent:
 
     def __init__(self, handoff: Handoff, settings: Settings, environ: dict[str, str]) -> None:
         self.parts = Parts(handoff, settings, environ)
+        self.parts.init_limits_s = deadlines.init_limits_s(environ)
+        deadlines.expect_init(self.parts, handoff.registered_mono_ns)
 
     def run(self) -> None:
         """Turn until SHUTDOWN."""
+        self.parts.poller.watch_work()
         for body, at_ns in self.parts.early:
             read_facts(self.parts)
             self._on_event(json.loads(body), at_ns)
@@ -34,6 +37,7 @@ class Agent:
 
     def close(self) -> None:
         """Hang up on the hook: should the bare loop have to go on, it must not talk to nobody."""
+        self.parts.poller.close()
         self.parts.inbox.close()
 
     def _turn(self) -> None:
@@ -47,7 +51,7 @@ class Agent:
             self._on_event(event, woke_ns)
         if deadlines.are_due(parts, woke_ns):
             next_call.release(parts)  # before the deadline, or a slow function would be ours to answer for
-            deadlines.ask(parts)
+            deadlines.ask(parts, woke_ns)
         if not ready:
             ticks.on_tick(parts)
         parts.teller.ship(may_start=parts.state == State.RUNNING)

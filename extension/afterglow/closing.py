@@ -31,11 +31,11 @@ def closing_of(reason: str, last_words: str, oom_kills: int, *, gone_early: bool
 
 
 def init_verdict(
-    fact: dict[str, Any] | None, closing: Closing, *, hook_seen: bool, begun: int
+    fact: dict[str, Any] | None, closing: Closing, *, hook_seen: bool, begun: int, overdue: bool = False
 ) -> tuple[str, str] | None:
     """Return how an Init failed, and who says so; None for one that did not.
 
-    ``begun`` counts the invocations that came after it.
+    ``begun`` counts the invocations that came after it; ``overdue``: it went on until its time was up.
     """
     if fact is not None and fact["error"] is not None:
         return "init-error", "hook"
@@ -44,7 +44,8 @@ def init_verdict(
         return None
     if closing.oom_kills:
         return "out-of-memory", "observed"
-    return ("timeout" if closing.reason == "timeout" else "init-error"), "observed"
+    out_of_time = closing.reason == "timeout" or (overdue and half_imported and not closing.fatal)
+    return ("timeout" if out_of_time else "init-error"), "observed"
 
 
 def init_ending_of(
@@ -53,19 +54,22 @@ def init_ending_of(
     closing: Closing,
     *,
     said: str | None,
+    took_ms: float,
     at_ms: int,
     memory_mb: int | None,
     peak_rss_bytes: int | None,
 ) -> Ending:
     """Return the Ending of an Init that failed; ``said`` is the platform's error type."""
     raised = fact["error"] if fact is not None else None
+    out_of_time = f"timeout after {took_ms / 1000:.1f} s" if verdict[0] == "timeout" else None
+    died = None if closing.reason in PEACEFUL else closing.reason
     return Ending(
         at_ms=at_ms,
         request_id=None,
         index=None,
         status=verdict[0],
         source=verdict[1],
-        detail=raised or closing.fatal or said or closing.reason,
+        detail=raised or closing.fatal or out_of_time or said or died,
         stacks=init_stacks(fact, closing),
         memory_mb=memory_mb,
         peak_rss_bytes=peak_rss_bytes,

@@ -1,6 +1,8 @@
-"""Stacks shortly before the function's time is up. In: INVOKE's deadline. Out: a request to the runtime, in time.
+"""Stacks shortly before time is up. In: INVOKE's deadline, or how long Init may take. Out: a request to the runtime.
 
-Nothing is armed in the runtime (``stacks`` says why); the turn of the loop asks ``due_ms`` how long it may wait.
+Nothing is armed in the runtime (``stacks`` says why): the loop wakes when it is time to ask. INVOKE names its deadline.
+Init's is not told to anybody, so more than one look may be taken, and the last one counts
+(docs/decisions/0015-stacks-in-init.md).
 """
 
 import os
@@ -10,7 +12,14 @@ from afterglow import stacks
 from afterglow.lifecycle import State
 from afterglow.parts import Parts
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 STACKS_BEFORE_MS = 100.0  # before the deadline; in a short timeout, a tenth of it
+INIT_LIMIT_S = 10.0  # Lambda developer guide, execution environment lifecycle, "Init phase"
+EAGER_INIT_LIMIT_S = 130.0  # the same page: provisioned concurrency and SnapStart; a longer timeout counts instead
+ENDING_S = 0.7  # SIGTERM, 30 % of SHUTDOWN's 2 s, SIGKILL (RIE source, rapid/shutdown.go); and a little
 
 
 def set_deadline(parts: Parts, deadline_ms: object, woke_ns: int) -> None:
@@ -18,7 +27,7 @@ def set_deadline(parts: Parts, deadline_ms: object, woke_ns: int) -> None:
     if not isinstance(deadline_ms, int):
         return
     left_ms = deadline_ms - time.time() * 1000
-    before_ms = min(STACKS_BEFORE_MS, left_ms / 10)
+    before_ms = before_s(left_ms / 1000) * 1000
     parts.ends_ns = woke_ns + int(left_ms * 1e6)
     parts.stacks_due_ns = parts.ends_ns - int(before_ms * 1e6)
 
@@ -28,16 +37,66 @@ def are_due(parts: Parts, now_ns: int) -> bool:
     return parts.stacks_due_ns is not None and now_ns >= parts.stacks_due_ns
 
 
-def ask(parts: Parts) -> None:
-    """Ask the runtime for its stacks, if its handler still runs and it listens to us."""
+def ask(parts: Parts, now_ns: int) -> None:
+    """Ask the runtime for its stacks, if what was to end still goes on, and it listens to us."""
     parts.stacks_due_ns = None
+    in_init = is_in_init(parts)
+    if in_init:
+        expect_init(parts, now_ns)
     pid = parts.runtime_pid
-    if parts.state != State.RUNNING or pid is None or pid not in parts.inbox.files:
+    if not (in_init or parts.state == State.RUNNING) or pid is None or pid not in parts.inbox.files:
         return
     clear(parts)
     if not stacks.ask_for_stacks(pid):
         parts.teller.lose("stacks", "the runtime does not take our signal")
     parts.stacks_of = parts.current
+
+
+def is_in_init(parts: Parts) -> bool:
+    """Return whether the handler's module has not been imported yet."""
+    return parts.state == State.STARTED and parts.recorder.init_fact is None
+
+
+def expect_init(parts: Parts, now_ns: int) -> None:
+    """Note when to look at Init next; what the platform says of it may change that."""
+    if is_in_init(parts):
+        inside = parts.recorder.init_said.get("phase") == "invoke"
+        elapsed_s = init_took_ms(parts, now_ns) / 1000
+        look_s = next_look_s(elapsed_s, () if inside else parts.init_limits_s)
+        parts.stacks_due_ns = now_ns + int((look_s - elapsed_s) * 1e9)
+
+
+def init_took_ms(parts: Parts, until_ns: int) -> float:
+    """Return how long Init had been going on by then: since our process began, which the platform starts first."""
+    boot = parts.recorder.boot
+    return (until_ns - boot.started_ns + boot.cpu_ns) / 1e6
+
+
+def is_overdue(took_ms: float, limits_s: tuple[float, ...]) -> bool:
+    """Return whether an Init ended when it was to be ended: at a limit, or within the time that takes."""
+    return any(-before_s(limit) <= took_ms / 1000 - limit <= ENDING_S for limit in limits_s)
+
+
+def next_look_s(elapsed_s: float, limits_s: tuple[float, ...]) -> float:
+    """Return when to look at an Init next, in seconds since it began: before a limit that is known, else each second.
+
+    Lambda's timeouts are whole seconds: shortly before each of them is shortly before the right one.
+    """
+    looks = [look for limit in limits_s if (look := limit - before_s(limit)) > elapsed_s]
+    return min(looks) if looks else int(elapsed_s + before_s(1.0) + 1e-6) + 1 - before_s(1.0)
+
+
+def before_s(limit_s: float) -> float:
+    """Return how long before the limit to look."""
+    return min(STACKS_BEFORE_MS / 1000, limit_s / 10)
+
+
+def init_limits_s(environ: "Mapping[str, str]") -> tuple[float, ...]:
+    """Return the limits of Init that can be known here; RIE has the function's, and names it."""
+    on_demand = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") == "on-demand"
+    timeout = environ.get("AWS_LAMBDA_FUNCTION_TIMEOUT", "")
+    own = (float(timeout),) if timeout.isdigit() and timeout != "0" else ()
+    return (*own, INIT_LIMIT_S if on_demand else EAGER_INIT_LIMIT_S)
 
 
 def clear(parts: Parts) -> None:
@@ -52,7 +111,7 @@ def last_words(parts: Parts) -> str:
     """Return what the runtime has written of its end, or of the deadline that it did not meet."""
     file = parts.inbox.files.get(parts.runtime_pid or 0)
     text = stacks.read_words(file) if file is not None else ""
-    return stacks.last_words(text, asked=parts.stacks_of is not None and parts.stacks_of is parts.current)
+    return stacks.last_words(text, asked=parts.stacks_of is parts.current)
 
 
 def gone_before(parts: Parts, gone_ns: int | None) -> bool:

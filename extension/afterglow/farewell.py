@@ -38,7 +38,7 @@ def on_shutdown(parts: Parts, reason: str, woke_ns: int) -> None:
 
 
 def _tell_invocations(parts: Parts, woke_ns: int) -> None:
-    verdict = _tell_init_error(parts)
+    verdict = _tell_init_error(parts, woke_ns)
     parts.recorder.begin_the_unseen(woke_ns, agent_cpu_ms(), verdict)
     parts.teller.invocations(parts.recorder, before=None)
     if parts.recorder.count:
@@ -50,6 +50,7 @@ def ship_the_rest(parts: Parts, deadline_ms: object) -> None:
     now_ms = time.time() * 1000
     given_ms = deadline_ms - now_ms if isinstance(deadline_ms, int) else MOST_MS
     until_ns = time.monotonic_ns() + int((min(given_ms, MOST_MS) - SPARE_MS) * 1e6)
+    parts.teller.hurry()
     while parts.teller.ships() and time.monotonic_ns() < until_ns:
         parts.teller.ship(may_start=True)
         parts.poller.wait([], STEP_MS, parts.teller.poll_for())
@@ -76,13 +77,15 @@ def closing(parts: Parts, reason: str) -> Closing:
     return closing_of(reason, deadlines.last_words(parts), kills, gone_early=deadlines.gone_before(parts, gone_ns))
 
 
-def _tell_init_error(parts: Parts) -> tuple[str, str] | None:
+def _tell_init_error(parts: Parts, woke_ns: int) -> tuple[str, str] | None:
     """Tell how an Init ended that failed, and return its status and source; None for one that did not."""
     recorder, end = parts.recorder, parts.recorder.closing
     if end is None:
         return None
     fact = recorder.init_fact
-    verdict = init_verdict(fact, end, hook_seen=recorder.hello is not None, begun=recorder.count)
+    took_ms = deadlines.init_took_ms(parts, parts.hung_up_ns.get(parts.runtime_pid or 0, woke_ns))
+    overdue = deadlines.is_overdue(took_ms, parts.init_limits_s)
+    verdict = init_verdict(fact, end, hook_seen=recorder.hello is not None, begun=recorder.count, overdue=overdue)
     if verdict is not None:
         parts.teller.accept(
             init_ending_of(
@@ -90,6 +93,7 @@ def _tell_init_error(parts: Parts) -> tuple[str, str] | None:
                 fact,
                 end,
                 said=recorder.init_said.get("error_type"),
+                took_ms=took_ms,
                 at_ms=round(time.time() * 1000),
                 memory_mb=recorder.memory_mb,
                 peak_rss_bytes=parts.sampler.peak_rss_bytes,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from afterglow import deadlines, invokes, lifecycle, next_call, proc, stacks, ticks
-from afterglow.lifecycle import Event
+from afterglow.lifecycle import Event, State
 from afterglow.parts import AFTER_RETURN_MS, Parts
 from afterglow.running import WORKER_GONE
 from afterglow.teller import agent_cpu_ms
@@ -47,6 +47,8 @@ def _on_hello(parts: Parts, pid: int, fact: Fact) -> None:
 def _on_init(parts: Parts, pid: int, fact: Fact) -> None:
     if parts.recorder.init_fact is None or fact["error"] is not None:  # of several workers, the first one counts
         parts.recorder.init_fact = fact
+        if parts.state == State.STARTED:
+            parts.stacks_due_ns = None
     proc.reset_peak_rss(pid)
 
 

@@ -2,6 +2,7 @@
 
 import time
 
+from afterglow import deadlines
 from afterglow.parts import Parts
 from afterglow.platform import Said, translate
 from afterglow.teller import agent_cpu_ms
@@ -27,7 +28,8 @@ def _take(parts: Parts, said: Said) -> None:
         parts.teller.lose("telemetry", f"dropped by Lambda: {said.fields['reason']}", int(said.fields["count"]))
     elif not parts.recorder.said(said):
         parts.listener.drop("too-late", seen=False)
-    elif said.about == "init" and "init_type" in said.fields:
-        parts.teller.init_type = said.fields["init_type"]
+    elif said.about == "init":
+        parts.teller.init_type = said.fields.get("init_type", parts.teller.init_type)
+        deadlines.expect_init(parts, time.monotonic_ns())  # phase: invoke has other limits
     elif said.fields.get("started") and not parts.gets_invokes and parts.recorder.hello is None:
         parts.recorder.begin(said.about, time.monotonic_ns(), agent_cpu_ms())  # nobody else will tell

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from afterglow.running import Running
     from afterglow.settings import Settings
 
+UNASKED = "nobody's"
 AFTER_RETURN_MS = 1.0  # short enough to tell when the freeze began; grows while none comes
 
 
@@ -53,7 +54,8 @@ class Parts:
         # deadlines
         self.ends_ns: int | None = None  # the function's time
         self.stacks_due_ns: int | None = None
-        self.stacks_of: Running | None = None  # whose the stacks are that we have asked for
+        self.stacks_of: Running | str | None = UNASKED  # whose the stacks are that we have asked for; None: Init's
+        self.init_limits_s: tuple[float, ...] = ()
         # ticks
         self.footprint_due = True
         self.flush_due_ns = handoff.registered_mono_ns + settings.flush_seconds * 1_000_000_000

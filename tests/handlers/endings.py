@@ -127,7 +127,7 @@ AT_IMPORT = {
     "exit": lambda: os._exit(5),
     "system-exit": lambda: sys.exit(6),  # ends: system-exit
     "segfault": lambda: ctypes.string_at(0),  # ends: segfault
-    "sleep": lambda: time.sleep(60),
+    "sleep": lambda: time.sleep(60),  # ends: sleep
     "pause": lambda: time.sleep(0.4),
 }
 
