@@ -18,8 +18,20 @@ def parse_address(text: str) -> Address:
         return Address("unix", text[5:], 0, "/v1/records")
     scheme, separator, rest = text.partition("://")
     host_port, slash, path = rest.partition("/")
-    host, colon, port = host_port.partition(":")
-    if scheme not in ("http", "https") or not separator or not host or (colon and not port.isdigit()):
+    host, port = _host_and_port(host_port)
+    wrong_port = port is not None and not (port.isdecimal() and port.isascii() and 0 < int(port) < 65536)
+    if scheme not in ("http", "https") or not separator or not host or wrong_port or not text.isprintable():
         raise ValueError(text)
     default = 443 if scheme == "https" else 80
-    return Address(scheme, host, int(port) if colon else default, slash + path if path else "/v1/records")
+    return Address(scheme, host, default if port is None else int(port), slash + path if path else "/v1/records")
+
+
+def _host_and_port(text: str) -> tuple[str, str | None]:
+    """Return both parts; a host in brackets is an IPv6 address."""
+    if text.startswith("["):
+        host, bracket, port = text[1:].partition("]")
+        if not bracket or (port and not port.startswith(":")):
+            return "", None
+        return host, port[1:] if port else None
+    host, colon, port = text.partition(":")
+    return host, port if colon else None

@@ -28,6 +28,7 @@ class Settings(NamedTuple):
     sample_max_ms: int = 250
     collector: str = "embedded"
     collector_token: str = ""
+    collector_ca: str = ""
     records_file: str = ""
 
 
@@ -154,6 +155,12 @@ TABLE: dict[str, Setting] = {
         "who adds records up: the extension itself, a log subscription that reads record lines, or a collector",
     ),
     "collector_token": Setting("AFTERGLOW_COLLECTOR_TOKEN", str, "a bearer token", "what the collector asks for"),
+    "collector_ca": Setting(
+        "AFTERGLOW_COLLECTOR_CA",
+        str,
+        "the path of a PEM file",
+        "certificate authorities to trust for https, instead of the system's; in the function's package or a layer",
+    ),
     "records_file": Setting(
         "AFTERGLOW_RECORDS_FILE", str, "a path", "also append each record to this file; the local run uses it"
     ),

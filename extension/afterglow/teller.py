@@ -126,10 +126,11 @@ class Teller:
             return Embedded(self.settings, environment, self._print)
         if where == "records":
             return RecordLines(environment, self._print)
-        from afterglow.shipping import Shipper  # noqa: PLC0415 - zlib and all: for those who ship
+        from afterglow.peer import Peer  # noqa: PLC0415 - with zlib and all: for those who ship
+        from afterglow.shipping import Shipper  # noqa: PLC0415
 
-        address, token = parse_address(where), self.settings.collector_token
-        self.shipper = Shipper(address, token, environment, time.monotonic_ns)
+        peer = Peer(parse_address(where), self.settings.collector_ca)
+        self.shipper = Shipper(peer, self.settings.collector_token, environment, time.monotonic_ns)
         return self.shipper
 
     def ship(self, *, may_start: bool) -> None:
@@ -143,6 +144,11 @@ class Teller:
         """Return what shipping waits for."""
         return self.shipper.poll_for() if self.shipper is not None else {}
 
+    def hurry(self) -> None:
+        """Let shipping wait for nothing any more: the environment ends."""
+        if self.shipper is not None:
+            self.shipper.hurry()
+
     def ships(self) -> bool:
         """Return whether anything is left to ship."""
         return self.shipper is not None and self.shipper.pending()
@@ -154,7 +160,8 @@ class Teller:
         self.shipper.spool.close("environment-ended")
         lost = self.shipper.take_dropped()
         if lost:
-            say(f"the collector at {self.settings.collector} did not take {sum(lost.values())} records: {lost}")
+            why = f"; at last: {self.shipper.problem}" if self.shipper.problem else ""
+            say(f"the collector at {self.settings.collector} did not take {sum(lost.values())} records: {lost}{why}")
 
     def _print(self, text: str) -> int:
         written = write_all(STDOUT, text)

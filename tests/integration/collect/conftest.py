@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.collect.certificates import Certificate
 from tests.integration.collect.running import Collector
 
 Start = Callable[..., Collector]
@@ -31,3 +32,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     bugs = one.metrics()["bugs_total"]
     one.end()
     assert bugs == 0, f"a request ran into a bug of the collector:\n{one.said()}"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    """Give a certificate of the test's own."""
+    return Certificate(tmp_path)

@@ -6,11 +6,11 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
 import zstandard
+from tests.integration.collect.certificates import Certificate
 from tests.integration.collect.conftest import Start
 from tests.integration.collect.running import LIMIT_S, Collector
 from tests.unit.collect.samples import body, call, environment, finding, now_ms, overhead
@@ -200,33 +200,9 @@ def test_tokens_change_while_it_runs(collector: Start, tmp_path: Path) -> None:
     assert 401 == client.ask("GET", "/metrics", Authorization=f"Bearer {TOKEN}").status
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    path = tmp_path / "server.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "1",
-    ]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    try:
-        subprocess.run([*command, *names, "-keyout", str(path), "-out", f"{path}.crt"], check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed")
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return path
-
-
-def test_tls(collector: Start, certificate: Path) -> None:
-    server = collector("--listen", "127.0.0.1:0", "--tls-cert", str(certificate))
-    trust = ssl.create_default_context(cafile=f"{certificate}.crt")
+def test_tls(collector: Start, certificate: Certificate) -> None:
+    server = collector("--listen", "127.0.0.1:0", "--tls-cert", str(certificate.both))
+    trust = ssl.create_default_context(cafile=certificate.trusted)
     assert server.address.startswith("https://127.0.0.1:")
     with (
         socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT_S) as plain,
@@ -234,6 +210,17 @@ def test_tls(collector: Start, certificate: Path) -> None:
     ):
         connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         assert b"HTTP/1.1 200 OK" in read_all(connection)
+
+
+def test_a_new_certificate_is_shown_after_a_sighup(collector: Start, certificate: Certificate) -> None:
+    server = collector("--listen", "127.0.0.1:0", "--tls-cert", str(certificate.both))
+    before = ssl.get_server_certificate(("127.0.0.1", server.port))
+    certificate.renew()
+    server.running.send_signal(signal.SIGHUP)
+    while "read tokens and certificate again" not in server.said():
+        assert server.running.poll() is None
+
+    assert certificate.trusted.read_text() == ssl.get_server_certificate(("127.0.0.1", server.port)) != before
 
 
 def test_two_collectors_do_not_share_a_folder(collector: Start, tmp_path: Path) -> None:
