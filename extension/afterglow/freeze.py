@@ -1,8 +1,8 @@
 """Frozen time: recognising it and subtracting it. In: clock readings. Out: windows; no I/O, no clocks.
 
 Lambda freezes the whole environment between invocations while CLOCK_MONOTONIC runs on. A process sees that
-as a wait that took longer than it asked for. A starved process sees the same, so the time that the kernel
-says we waited for a CPU (schedstat's run delay) comes off first.
+as a wait that took longer than it asked for. A starved process sees the same, so the time that we waited for
+a CPU which somebody else had (``starved``) comes off first.
 """
 
 from typing import NamedTuple
@@ -12,36 +12,43 @@ KEPT_WINDOWS = 256
 
 
 class Window(NamedTuple):
-    """One freeze, on CLOCK_MONOTONIC. It began after ``from_ns`` and before ``latest_from_ns``."""
+    """One freeze, on CLOCK_MONOTONIC: not before ``from_ns``, begun by ``latest_from_ns``, over by ``to_ns``."""
 
     from_ns: int
     latest_from_ns: int
     to_ns: int
+    awake_ns: int = 0  # somewhere in there we worked, or starved, for so long
+
+    @property
+    def frozen_ns(self) -> int:
+        """How long the freeze lasted."""
+        return self.to_ns - self.from_ns - self.awake_ns
 
 
-def window_of(slept_ns: int, asked_ns: int | None, woke_ns: int, run_delay_ns: int) -> Window | None:
+def window_of(slept_ns: int, asked_ns: int | None, woke_ns: int, starved_ns: int) -> Window | None:
     """Return the freeze that a poll from ``slept_ns`` to ``woke_ns`` with timeout ``asked_ns`` went through.
 
-    ``asked_ns`` None means that no timeout was set: then nothing tells a freeze from a wait.
+    ``asked_ns`` None means that no timeout was set: then nothing tells a freeze from a wait. Who sleeps does not
+    starve: that comes at the end, once there is something to wake up for.
     """
     if asked_ns is None:
         return None
-    late_ns = woke_ns - slept_ns - asked_ns - run_delay_ns
+    late_ns = woke_ns - slept_ns - asked_ns - starved_ns
     if late_ns < SLACK_NS:
         return None
-    return Window(slept_ns, slept_ns + asked_ns, woke_ns)
+    return Window(slept_ns, slept_ns + asked_ns, woke_ns - starved_ns)
 
 
-def window_at_work(began_ns: int, now_ns: int, cpu_ns: int, run_delay_ns: int) -> Window | None:
-    """Return the freeze that came over us between two polls, while we had work to do.
+def window_at_work(began_ns: int, now_ns: int, cpu_ns: int, starved_ns: int) -> Window | None:
+    """Return the freeze that came over us between two looks at the clocks, while we had work to do.
 
-    Such work is CPU, or waiting for a CPU; what is left over is a freeze. Where in the interval it lay is not
-    known; work goes on little after the thaw, so it is placed at the end.
+    Such work is CPU, or starving; what is left over is a freeze. Where in the interval it lay is not known.
     """
-    missing_ns = now_ns - began_ns - cpu_ns - run_delay_ns
+    awake_ns = cpu_ns + starved_ns
+    missing_ns = now_ns - began_ns - awake_ns
     if missing_ns < SLACK_NS:
         return None
-    return Window(now_ns - missing_ns, now_ns - missing_ns, now_ns)
+    return Window(began_ns, now_ns - missing_ns, now_ns, awake_ns)
 
 
 class FrozenTime:
@@ -68,17 +75,28 @@ class FrozenTime:
         for window in self.windows:
             if window.to_ns <= start_ns or window.from_ns >= end_ns:
                 kept.append(window)
-                continue
-            if window.from_ns < start_ns:
-                kept.append(Window(window.from_ns, min(window.latest_from_ns, start_ns), start_ns))
-            if window.to_ns > end_ns:
-                kept.append(Window(end_ns, max(window.latest_from_ns, end_ns), window.to_ns))
+            else:
+                kept += _parts_outside(window, start_ns, end_ns)
         self.windows = kept
 
     def between_ns(self, start_ns: int, end_ns: int) -> int:
-        """Return how much of the interval the environment lay frozen."""
-        return sum(max(0, min(end_ns, w.to_ns) - max(start_ns, w.from_ns)) for w in self.windows)
+        """Return how much of the interval the environment lay frozen: as much of each freeze as fits into it."""
+        return sum(min(w.frozen_ns, max(0, min(end_ns, w.to_ns) - max(start_ns, w.from_ns))) for w in self.windows)
 
     def first_thaw_after(self, at_ns: int) -> int | None:
         """Return when the first freeze that began after ``at_ns`` ended."""
         return next((w.to_ns for w in self.windows if w.latest_from_ns > at_ns), None)
+
+
+def _parts_outside(window: Window, start_ns: int, end_ns: int) -> list[Window]:
+    """Return what is left of a freeze that reaches into a time awake: before it what fits, after it the rest."""
+    parts = []
+    frozen_ns = min(window.frozen_ns, start_ns - window.from_ns)
+    if frozen_ns > 0:
+        awake_ns = start_ns - window.from_ns - frozen_ns
+        parts.append(Window(window.from_ns, min(window.latest_from_ns, start_ns), start_ns, awake_ns))
+    left_ns = min(window.frozen_ns - max(0, frozen_ns), window.to_ns - end_ns)
+    if left_ns > 0:
+        awake_ns = window.to_ns - end_ns - left_ns
+        parts.append(Window(end_ns, max(window.latest_from_ns, end_ns), window.to_ns, awake_ns))
+    return parts

@@ -1,21 +1,27 @@
 """Waiting, and noticing what the wait was. In: descriptors and a timeout. Out: what is ready, and frozen time.
 
-The one place that sleeps. What neither the timeout, nor our CPU, nor waiting for a CPU explains was a freeze
-(docs/decisions/0007-frozen-time.md).
+The one place that sleeps. What neither the timeout, nor our CPU, nor starving for a CPU explains was a freeze
+(docs/decisions/0007-frozen-time.md). While we work, an alarm looks at the clocks every few ms: one that came due in
+a freeze goes off at the thaw, and so tells the moment of it, however long the work goes on.
 """
 
+import _signal  # type: ignore[import-not-found]  # what ``signal`` wraps, without its enums (3 ms)
 import select
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from afterglow import proc
-from afterglow.freeze import FrozenTime, window_at_work, window_of
+from afterglow.freeze import SLACK_NS, FrozenTime, window_at_work, window_of
+from afterglow.starved import read_withheld_ns, starved_ns
 
 NOTHING: Mapping[int, int] = {}
 
 
 SLOWEST_DISK_NS = 100_000_000
+ALARM_S = 0.005
+MOST_MARKS = 256
+BASELINE_NS = 20_000_000  # a read of /proc/stat costs 5 µs and more: not for every poll
 
 
 class Checkpoint(NamedTuple):
@@ -34,9 +40,42 @@ def checkpoint() -> Checkpoint:
 class Poller:
     """Polls, and keeps ``frozen`` up to date."""
 
-    def __init__(self, since_ns: int, cpu_ns: int) -> None:
+    def __init__(
+        self,
+        since_ns: int,
+        cpu_ns: int,
+        clocks: Callable[[], Checkpoint] = checkpoint,
+        withheld: Callable[[], int | None] = read_withheld_ns,
+    ) -> None:
+        self.clocks = clocks
+        self.withheld = withheld
         self.frozen = FrozenTime()
         self.last = Checkpoint(since_ns, cpu_ns, 0)
+        self.marks: list[Checkpoint] = []
+        self.alarmed = False
+        self.baseline_at_ns = 0
+        self.baseline_ns: int | None = None  # unknown for what lies before the first look
+
+    def watch_work(self) -> None:
+        """Look at the clocks while we work, too; for the main thread of a process whose SIGALRM is ours."""
+        _signal.signal(_signal.SIGALRM, self._mark)
+        _signal.siginterrupt(_signal.SIGALRM, False)
+        self.alarmed = True
+
+    def close(self) -> None:
+        """Let the alarm be: whatever this process does from now on, it is not for us to look at."""
+        self._set_alarm(0)
+        self.alarmed = False
+
+    def _mark(self, *_: object) -> None:
+        """Take the clocks down for ``look_back``: whatever the alarm interrupts must not find anything changed."""
+        self.marks.append(self.clocks())
+        if len(self.marks) > MOST_MARKS:
+            del self.marks[::2]
+
+    def _set_alarm(self, every_s: float) -> None:
+        if self.alarmed:
+            _signal.setitimer(_signal.ITIMER_REAL, every_s, every_s)
 
     def wait(self, descriptors: Iterable[int], timeout_ms: float, masks: Mapping[int, int] = NOTHING) -> set[int]:
         """Wait for input until ``timeout_ms`` have passed; return the descriptors that have some.
@@ -48,23 +87,38 @@ class Poller:
             poller.register(descriptor, select.POLLIN)
         for descriptor, mask in masks.items():
             poller.register(descriptor, mask)
+        self._set_alarm(0)
         slept = self.look_back()
         ready = {descriptor for descriptor, _ in poller.poll(timeout_ms)}
-        woke = self.last = checkpoint()
-        starved_ns = woke.run_delay_ns - slept.run_delay_ns
-        self.frozen.add(window_of(slept.mono_ns, int(timeout_ms * 1e6), woke.mono_ns, starved_ns))
+        woke = self.last = self.clocks()
+        self._set_alarm(ALARM_S)
+        starved = self._starved_ns(slept, woke)
+        self.frozen.add(window_of(slept.mono_ns, int(timeout_ms * 1e6), woke.mono_ns, starved))
         return ready
 
     def forgive(self) -> None:
         """Take the time since the last checkpoint for a wait for the disk, unless no disk is as slow."""
-        now = checkpoint()
+        now = self.clocks()
         if now.mono_ns - self.last.mono_ns < SLOWEST_DISK_NS:
-            self.last = now
+            self.last, self.marks = now, []
 
     def look_back(self) -> Checkpoint:
         """Note a freeze that came over us at work since the last checkpoint."""
-        now, before = checkpoint(), self.last
-        cpu_ns, delay_ns = now.cpu_ns - before.cpu_ns, now.run_delay_ns - before.run_delay_ns
-        self.frozen.add(window_at_work(before.mono_ns, now.mono_ns, cpu_ns, delay_ns))
-        self.last = now
-        return now
+        marks, self.marks = self.marks, []
+        for now in (*marks, self.clocks()):
+            before = self.last
+            if now.mono_ns > before.mono_ns:  # an alarm can go off between these two lines
+                starved = self._starved_ns(before, now)
+                self.frozen.add(window_at_work(before.mono_ns, now.mono_ns, now.cpu_ns - before.cpu_ns, starved))
+                self.last = now
+        if self.last.mono_ns - self.baseline_at_ns > BASELINE_NS:
+            self.baseline_at_ns, self.baseline_ns = self.last.mono_ns, self.withheld()
+        return self.last
+
+    def _starved_ns(self, before: Checkpoint, now: Checkpoint) -> int:
+        """Return how long we had to wait for a CPU that somebody had; the baseline is no younger than ``before``."""
+        run_delay_ns = now.run_delay_ns - before.run_delay_ns
+        if run_delay_ns < SLACK_NS or self.baseline_ns is None:
+            return run_delay_ns
+        withheld_ns = self.withheld()
+        return starved_ns(run_delay_ns, None if withheld_ns is None else withheld_ns - self.baseline_ns)

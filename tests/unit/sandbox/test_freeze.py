@@ -8,7 +8,7 @@ MS = 1_000_000
 S = 1000 * MS
 
 
-def frozen(*windows: tuple[int, int, int]) -> FrozenTime:
+def frozen(*windows: tuple[int, ...]) -> FrozenTime:
     time = FrozenTime()
     for window in windows:
         time.add(Window(*window))
@@ -16,25 +16,25 @@ def frozen(*windows: tuple[int, int, int]) -> FrozenTime:
 
 
 def test_a_poll_that_took_what_it_asked_for_saw_no_freeze() -> None:
-    assert window_of(slept_ns=0, asked_ns=50 * MS, woke_ns=50 * MS, run_delay_ns=0) is None
+    assert window_of(slept_ns=0, asked_ns=50 * MS, woke_ns=50 * MS, starved_ns=0) is None
 
 
 def test_a_poll_that_was_woken_early_saw_no_freeze() -> None:
-    assert window_of(slept_ns=0, asked_ns=1 * S, woke_ns=3 * MS, run_delay_ns=0) is None
+    assert window_of(slept_ns=0, asked_ns=1 * S, woke_ns=3 * MS, starved_ns=0) is None
 
 
 def test_a_poll_that_took_far_longer_saw_a_freeze_that_began_while_it_waited() -> None:
-    window = window_of(slept_ns=1 * S, asked_ns=50 * MS, woke_ns=9 * S, run_delay_ns=0)
+    window = window_of(slept_ns=1 * S, asked_ns=50 * MS, woke_ns=9 * S, starved_ns=0)
 
     assert Window(from_ns=1 * S, latest_from_ns=1 * S + 50 * MS, to_ns=9 * S) == window
 
 
 def test_waiting_for_a_cpu_is_no_freeze() -> None:
-    assert window_of(slept_ns=0, asked_ns=50 * MS, woke_ns=250 * MS, run_delay_ns=200 * MS) is None
+    assert window_of(slept_ns=0, asked_ns=50 * MS, woke_ns=250 * MS, starved_ns=200 * MS) is None
 
 
 def test_a_wait_without_an_end_tells_nothing() -> None:
-    assert window_of(slept_ns=0, asked_ns=None, woke_ns=9 * S, run_delay_ns=0) is None
+    assert window_of(slept_ns=0, asked_ns=None, woke_ns=9 * S, starved_ns=0) is None
 
 
 @pytest.mark.parametrize(("late_ns", "is_freeze"), [(SLACK_NS - 1, False), (SLACK_NS, True)])
@@ -43,13 +43,19 @@ def test_a_late_timer_is_a_freeze_from_the_slack_on(late_ns: int, is_freeze: boo
 
 
 def test_work_that_took_its_cpu_saw_no_freeze() -> None:
-    assert window_at_work(began_ns=0, now_ns=100 * MS, cpu_ns=60 * MS, run_delay_ns=40 * MS) is None
+    assert window_at_work(began_ns=0, now_ns=100 * MS, cpu_ns=60 * MS, starved_ns=40 * MS) is None
 
 
-def test_what_work_cannot_account_for_was_a_freeze_and_lies_at_the_end() -> None:
-    window = window_at_work(began_ns=0, now_ns=10 * S, cpu_ns=2 * MS, run_delay_ns=0)
+def test_what_work_cannot_account_for_was_a_freeze_that_lay_anywhere_in_it() -> None:
+    window = window_at_work(began_ns=0, now_ns=10 * S, cpu_ns=2 * MS, starved_ns=1 * S)
 
-    assert Window(2 * MS, 2 * MS, 10 * S) == window
+    assert Window(from_ns=0, latest_from_ns=1 * S + 2 * MS, to_ns=10 * S, awake_ns=1 * S + 2 * MS) == window
+
+
+def test_what_starves_at_the_thaw_was_not_frozen_any_more() -> None:
+    window = window_of(slept_ns=0, asked_ns=1 * MS, woke_ns=600 * MS, starved_ns=100 * MS)
+
+    assert Window(from_ns=0, latest_from_ns=1 * MS, to_ns=500 * MS) == window
 
 
 def test_no_window_adds_nothing() -> None:
@@ -94,6 +100,24 @@ def test_an_invocation_inside_the_window_parts_it() -> None:
     time.exclude(50, 60)
 
     assert [Window(10, 40, 50), Window(60, 60, 90)] == time.windows
+
+
+def test_a_freeze_within_a_long_stretch_of_work_lies_outside_of_the_invocations() -> None:
+    """The environment was frozen for 500 ms, and we had 200 ms more to work when the next invocation had begun."""
+    time = frozen((0, 230, 730, 230))
+    before = time.between_ns(0, 510)
+    time.exclude(510, 520)
+
+    assert 500 == before, "as much of the freeze as fits before the invocation"
+    assert [Window(0, 230, 510, awake_ns=10)] == time.windows
+    assert 0 == time.between_ns(520, 730), "counted twice"
+
+
+def test_two_freezes_in_one_stretch_of_work_are_shared_out() -> None:
+    time = frozen((0, 100, 1100, 100))
+    time.exclude(505, 515)
+
+    assert (505, 495) == (time.between_ns(0, 505), time.between_ns(515, 1100))
 
 
 def test_what_looked_like_a_freeze_within_an_invocation_was_none() -> None:
