@@ -70,7 +70,7 @@ def _facts(failure: Failure, page: Page, *, first: bool) -> Table:
     table.add_column(style="dim", no_wrap=True, width=11)
     table.add_column(overflow="fold")
     busy = busy_before(failure.ending, page.document["memory"]["samples"]) if failure.ending else None
-    rows = [*_stacks(failure, page.source_root), *_answer(failure), *_cpu(busy), *_memory(failure, page.columns)]
+    rows = [*_stacks(failure, page.source_root), *_said(failure), *_cpu(busy), *_memory(failure, page.columns)]
     known = recognised(failure)
     rows += [("Known from", Text(printable(known)))] if known else []
     advice = advise_on_ending(_kind(failure, busy), ends_environment=first and not failure.init)
@@ -120,6 +120,14 @@ def _stack(label: str, frames: list[Frame], source_root: Path | None) -> list[tu
             text.append(f", {frame.times} times over", "dim")
         rows.append((label if nth == 0 else "", text))
     return rows
+
+
+def _said(failure: Failure) -> list[tuple[str, Text]]:
+    """Return what was said of it: to the caller, or by the exception where a setting allows that to be told."""
+    answer = _answer(failure)
+    known = [failure.ending, *failure.calls]
+    message = next((entry["error_message"] for entry in known if entry and entry["error_message"]), None)
+    return answer if answer or message is None else [("Message", Text(printable(message)))]
 
 
 def _answer(failure: Failure) -> list[tuple[str, Text]]:

@@ -70,6 +70,7 @@ def init_ending_of(
         status=verdict[0],
         source=verdict[1],
         detail=raised or closing.fatal or out_of_time or said or died,
+        error_message=fact.get("message") if fact is not None else None,
         stacks=init_stacks(fact, closing),
         memory_mb=memory_mb,
         peak_rss_bytes=peak_rss_bytes,

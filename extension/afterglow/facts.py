@@ -122,7 +122,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "gave-up": {"error": _text},
 }
 
-OPTIONAL: dict[str, dict[str, Any]] = {"init": {"origin": _site}, "returned": {"origin": _site}}
+_RAISED = {"origin": _site, "message": _text}
+OPTIONAL: dict[str, dict[str, Any]] = {"init": _RAISED, "returned": _RAISED}
 """What stands in a fact only where there is something to say."""
 
 

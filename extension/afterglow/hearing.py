@@ -13,6 +13,7 @@ from afterglow.parts import AFTER_RETURN_MS, Parts
 from afterglow.running import WORKER_GONE
 from afterglow.teller import agent_cpu_ms
 
+MESSAGE_CHARACTERS = 256
 Fact = dict[str, Any]
 
 
@@ -46,7 +47,7 @@ def _on_hello(parts: Parts, pid: int, fact: Fact) -> None:
 
 def _on_init(parts: Parts, pid: int, fact: Fact) -> None:
     if parts.recorder.init_fact is None or fact["error"] is not None:  # of several workers, the first one counts
-        parts.recorder.init_fact = fact
+        parts.recorder.init_fact = {**fact, "message": _message(parts, fact)}
         if parts.state == State.STARTED:
             parts.stacks_due_ns = None
     proc.reset_peak_rss(pid)
@@ -77,6 +78,7 @@ def _on_returned(parts: Parts, pid: int, fact: Fact) -> None:
     running.seen = ticks.seen_at_return(parts, pid)
     site = parts.own_code.choose(fact.get("origin", []))
     running.error_origin = stacks.spelled(site) if site is not None else None
+    running.error_message = _message(parts, fact)
     if not parts.recorder.anybody_runs():
         parts.state = lifecycle.advance(parts.state, Event.RETURNED)
         parts.wait_ms = AFTER_RETURN_MS
@@ -87,6 +89,12 @@ def _on_returned(parts: Parts, pid: int, fact: Fact) -> None:
     else:
         before = running.index if parts.gets_invokes else running.index + 1
         parts.teller.invocations(parts.recorder, before=before, patient=parts.platform_reports())
+
+
+def _message(parts: Parts, fact: Fact) -> str | None:
+    """Return what the exception says, if that may be told; the hook asks the same setting, and cuts it as short."""
+    message: str | None = fact.get("message") if parts.settings.error_messages else None
+    return None if message is None else message[:MESSAGE_CHARACTERS]
 
 
 def _on_found(parts: Parts, pid: int, fact: Fact) -> None:

@@ -61,8 +61,9 @@ class Invocation(NamedTuple):
     at_ms: int
     cold: bool
     status: str  # one of endings.ENDINGS
-    error_type: str | None  # the exception's class name; its message stays where it is
+    error_type: str | None  # the exception's class name
     error_origin: str | None  # hook: "FILE:LINE in FUNCTION", the user's code that raised it
+    error_message: str | None  # its first characters, where AFTERGLOW_ERROR_MESSAGES allows it; else None
     duration_ms: float | None  # handler entered → handler returned
     cpu_user_ms: float | None  # of the runtime's process, same interval
     cpu_system_ms: float | None
@@ -125,6 +126,7 @@ class Ending(NamedTuple):
     status: str  # one of endings.ENDINGS
     source: str
     detail: str | None  # the fatal signal's words, the platform's error type, SHUTDOWN's reason
+    error_message: str | None  # of an import that raised; as in Invocation
     stacks: list[list[str]]  # per thread, innermost first: "FILE:LINE in FUNCTION"
     memory_mb: int | None  # configured
     peak_rss_bytes: int | None

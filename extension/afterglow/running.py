@@ -30,6 +30,7 @@ class Running:
         "agent_cpu_from_ms",
         "closing",
         "curve",
+        "error_message",
         "error_origin",
         "frozen_ms",
         "gone_ns",
@@ -58,6 +59,7 @@ class Running:
         self.verdict: tuple[str, str] | None = None  # settled already: the Init that it waited for has failed
         self.returned: dict[str, Any] | None = None
         self.error_origin: str | None = None
+        self.error_message: str | None = None
         self.platform: dict[str, Any] = {}  # fields of platform.Said
         self.seen: dict[str, Any] = {}  # fields of Invocation, from /proc at the return
         self.curve: list[tuple[int, int]] = []  # (mono ns, RSS bytes)
@@ -132,7 +134,7 @@ def figures_of(running: Running) -> tuple[dict[str, Any], dict[str, str]]:
             "cpu_system_ms": system_ms,
         }
         figures.update(from_hook, error_type=fact["error"], hook_ms=fact["own"] / 1e6)
-        figures["error_origin"] = running.error_origin
+        figures.update(error_origin=running.error_origin, error_message=running.error_message)
         sources.update(dict.fromkeys(from_hook, "hook"))
     said = {name: value for name, value in running.platform.items() if name in Invocation._fields}
     said.pop("status", None)
@@ -186,6 +188,7 @@ def ending_of(running: Running, at_ms: int, context: Context, verdict: tuple[str
         status=status,
         source=source,
         detail=closing.fatal or _raised(running) or running.platform.get("error_type") or closing.reason or None,
+        error_message=running.error_message,
         stacks=[list(stack) for stack in closing.stacks],
         memory_mb=context.memory_mb,
         peak_rss_bytes=running.seen.get("peak_rss_bytes") or running.peak_rss_bytes,

@@ -24,6 +24,7 @@ class Settings(NamedTuple):
     flush: str = "next"
     flush_seconds: int = 60
     findings: bool = True
+    error_messages: bool = False
     sample_ms: int = 10
     sample_max_ms: int = 250
     collector: str = "embedded"
@@ -136,6 +137,13 @@ TABLE: dict[str, Setting] = {
         "how long metrics are added up before they are printed",
     ),
     "findings": Setting("AFTERGLOW_FINDINGS", _switch, "on or off", "one log line per finding"),
+    "error_messages": Setting(
+        "AFTERGLOW_ERROR_MESSAGES",
+        _switch,
+        "on or off",
+        "on: the first 256 characters of an exception's message leave the function with its class and line; "
+        "off: they never do, since a message can hold anything",
+    ),
     "sample_ms": Setting(
         "AFTERGLOW_SAMPLE_MS",
         _whole(1, 10_000),

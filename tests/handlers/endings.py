@@ -19,6 +19,23 @@ def raises(event, context):
     raise KeyError("secret")
 
 
+def raises_at_length(event, context):
+    raise ValueError("secret \udcff " + "x" * 10_000)
+
+
+class UnspeakableError(Exception):
+    def __str__(self):
+        raise RuntimeError("secret")
+
+
+def raises_what_cannot_be_said(event, context):
+    raise UnspeakableError
+
+
+def answers_with_no_json(event, context):
+    return {"secret": object()}
+
+
 def times_out(event, context):
     time.sleep(60)  # ends: times_out
 

@@ -175,6 +175,7 @@ def ending(**changed: Any) -> Ending:
         "status": "timeout",
         "source": "platform",
         "detail": "timeout",
+        "error_message": None,
         "stacks": [
             ["/var/task/app.py:4 in wait", "/var/task/app.py:9 in handler"],
             [

@@ -27,6 +27,7 @@ INVOCATION = Invocation(
     status="ok",
     error_type=None,
     error_origin=None,
+    error_message=None,
     duration_ms=20.5,
     cpu_user_ms=3.0,
     cpu_system_ms=1.5,

@@ -25,6 +25,7 @@ _open: dict[str, _Invocation] = {}
 _cancelled: list[dict[str, Any]] = []
 _MOST_CANCELLED = 100
 _PER_MESSAGE = 10  # of at most about 3 KB each: 8 frames with long paths
+_MESSAGE_CHARACTERS = 256
 _look: ModuleType | None = None
 """``afterglow_hook.look``, from the first start of work on."""
 
@@ -69,6 +70,7 @@ def _timed_import(get_handler: Callable[[str], Any]) -> Callable[[str], Any]:
         except BaseException as raised:
             failed = {"error": getattr(raised, "exception_type", None) or type(raised).__name__}
             failed["origin"] = _origin_of_import(raised)
+            failed.update(_message_of(raised))
             raise
         else:
             failed = {"error": None}
@@ -105,6 +107,17 @@ def _site_of_cause(cause: BaseException) -> list[list[object]]:
     return site
 
 
+def _message_of(raised: object) -> dict[str, str]:
+    """Return the field that holds what was raised says, if AFTERGLOW_ERROR_MESSAGES is on."""
+    if os.environ.get("AFTERGLOW_ERROR_MESSAGES", "").lower() not in ("on", "1", "true"):
+        return {}
+    try:
+        said = str(getattr(raised, "msg", raised) if hasattr(raised, "exception_type") else raised)
+    except Exception:  # the user's own __str__ failed: it has nothing to say
+        return {}
+    return {"message": said[:_MESSAGE_CHARACTERS].encode("utf-8", "replace").decode()}  # a lone surrogate is no text
+
+
 def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
     def _handle_event_request(client: Any, request_handler: Any, invoke_id: str, *rest: Any, **named: Any) -> Any:
         if not current.alive or wire.is_silent():
@@ -137,6 +150,7 @@ def _noted(make_error: Callable[..., Any]) -> Callable[..., Any]:
         invocation = _open.get(parts[3]) if len(parts) > 3 else None  # message, type, stack trace, request id
         if invocation is not None and invocation.error is None:
             invocation.error = str(parts[1])
+            invocation.message = _message_of(parts[0])
         return make_error(*parts, **named)
 
     return _make_error
@@ -151,6 +165,7 @@ class _Invocation:
         "error",
         "index",
         "left_ns",
+        "message",
         "origin",
         "own_ns",
         "request_id",
@@ -162,6 +177,7 @@ class _Invocation:
         self.request_id = request_id
         self.error: str | None = None
         self.origin: list[list[object]] = []
+        self.message: dict[str, str] = {}
         self.entered_ns = self.left_ns = self.own_ns = self.index = 0
         self.clocks: dict[int, int | None] = {}
         self.usage_in = self.usage_out = (0.0, 0.0)
@@ -185,8 +201,9 @@ class _Invocation:
         self.own_ns = time.monotonic_ns() - began_ns
 
     def fail(self, error: BaseException) -> None:
-        """Note what was raised, and where; never what it says."""
+        """Note what was raised, and where; what it says only where a setting allows it."""
         self.error = type(error).__name__
+        self.message = _message_of(error)
         try:
             self.origin = spelled(site_of_error(error.__traceback__))
         except Exception as wrong:
@@ -231,6 +248,7 @@ class _Invocation:
             }
             if self.error is not None:
                 fact["origin"] = self.origin
+                fact.update(self.message)
             fact["own"] = self.own_ns + time.monotonic_ns() - began_ns
             wire.send(fact)
             if imports.watching:
