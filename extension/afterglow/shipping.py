@@ -119,6 +119,7 @@ class Shipper:
             return
         self._sending, body = first
         self._give_up_ns = now_ns + ANSWER_WITHIN_NS
+        self.problem = self.problem or "no answer yet"
         request = self._request(self._sending.seq, body)
         self._exchange = Exchange(self.peer, request)
         self.bytes_out += len(request)

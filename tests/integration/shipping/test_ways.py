@@ -16,6 +16,8 @@ from tests.integration.collect.conftest import Start
 
 LIMIT_S = 120
 TOKEN, OTHER = "token-of-the-tests-1", "token-of-the-tests-2"
+BUSY = ("--repeat", "250", "--gap", "0", "--freezer", "none")
+"""Enough for batches to be full, and to be sent, while invocations come one after the other."""
 HANDLER = 'def handler(event, context):\n    return "ok"\n'
 
 
@@ -127,13 +129,13 @@ def silent_names(tmp_path: Path) -> Iterator[SilentNames]:
 
 
 def test_a_name_server_that_never_answers_holds_nothing_up(function: Path, silent_names: SilentNames) -> None:
-    ran = run(function, "http://collector.example:9477", inside=silent_names.inside)
+    ran = run(function, "http://collector.example:9477", *BUSY, inside=silent_names.inside)
     questions = silent_names.questions()
 
     assert any(b"collector" in question for question in questions), "nobody was asked: this test shows nothing"
-    assert ["ok"] * 3 == [invocation["status"] for invocation in ran.invocations]
+    assert {"ok"} == {invocation["status"] for invocation in ran.invocations}
     assert ran.slowest_warm_ms() < 1000, "a warm invocation has waited for the name server"
-    assert "did not take" in ran.errors
+    assert "at last: no answer yet" in ran.errors
 
 
 def test_a_name_that_nobody_knows_is_said(function: Path) -> None:
