@@ -18,6 +18,7 @@ from afterglow_collector.sinks.aws import retry_after_s
 from afterglow_collector.sinks.contract import EMF, RECORD, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.emf_points import points_of
 from afterglow_collector.sinks.record_batch import read_batch
+from afterglow_collector.sinks.signing import SigV4
 from afterglow_collector.sinks.spans import SpanMaker
 
 TIMEOUT_S = 10.0  # the specification's default for exporters
@@ -27,15 +28,16 @@ exporters that hold their data in memory; ours is on disk, and an operator can m
 
 
 class OtlpClient:
-    """One endpoint, with its connection kept alive."""
+    """One endpoint, with its connection kept alive. ``auth`` signs, where the endpoint is AWS' own."""
 
-    def __init__(self, endpoint: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, endpoint: str, headers: Mapping[str, str] | None = None, auth: SigV4 | None = None) -> None:
         self.endpoint = endpoint.rstrip("/")
         self.headers = {
             "Content-Type": "application/x-protobuf",
             "Content-Encoding": "gzip",
             **(headers or {}),
         }
+        self.auth = auth
         self._session = requests.Session()
 
     def post(self, path: str, message: Message) -> bytes:
@@ -43,12 +45,19 @@ class OtlpClient:
         body = gzip.compress(message.SerializeToString(), compresslevel=5, mtime=0)
         try:
             answer = self._session.post(
-                self.endpoint + path, data=body, headers=self.headers, timeout=TIMEOUT_S, allow_redirects=False
+                self.endpoint + path,
+                data=body,
+                headers=self.headers,
+                auth=self.auth,
+                timeout=TIMEOUT_S,
+                allow_redirects=False,
             )
         except requests.RequestException as error:
             raise SinkRetry(type(error).__name__) from error
         if answer.status_code == requests.codes.ok:
             return answer.content
+        if self.auth is not None and answer.status_code in {401, 403}:
+            self.auth.renew()
         if answer.status_code in NEVER:
             raise SinkRefused(f"HTTP {answer.status_code}")
         raise SinkRetry(f"HTTP {answer.status_code}", after_s=retry_after_s(answer.headers.get("Retry-After")))

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from afterglow_collector.sinks.contract import Sink
+from afterglow_collector.sinks.extras import missing
 
 MB = 1024 * 1024
 AGENT_GROUP = "afterglow"
@@ -46,9 +47,9 @@ class Spec(NamedTuple):
             raise SpecError(f"{self.kind}: {name}={text!r} is not a whole number")
         return int(text)
 
-    def switch(self, name: str) -> bool:
-        """Return an option that is on unless it is off."""
-        text = self.option(name, "on")
+    def switch(self, name: str, default: str = "on") -> bool:
+        """Return an option that is on or off."""
+        text = self.option(name, default)
         if text not in {"on", "off"}:
             raise SpecError(f"{self.kind}: {name}={text!r} is neither on nor off")
         return text == "on"
@@ -62,10 +63,18 @@ def make_sinks(text: str, environ: Mapping[str, str], host: str | None = None) -
     target, _, query = rest.partition("?")
     environ = {"HOSTNAME": host or socket.gethostname(), **environ}
     spec = Spec(kind, unquote(target), dict(parse_qsl(query, keep_blank_values=True)), environ)
+    _need(kind)
     sinks = MAKERS[kind](spec)
     if spec.options:
         raise SpecError(f"{kind}: no option is called {sorted(spec.options)[0]!r}")
     return sinks
+
+
+def _need(kind: str) -> None:
+    """Say now what is not installed: later, it would be a bug of the sink's in the log."""
+    words = missing(kind)
+    if words is not None:
+        raise SpecError(words)
 
 
 def _stdout(spec: Spec) -> list[Sink]:
@@ -121,13 +130,26 @@ def _xray(spec: Spec) -> list[Sink]:
 
 def _otlp(spec: Spec) -> list[Sink]:
     from afterglow_collector.sinks.otlp import OtlpClient, OtlpMetrics, OtlpTraces  # noqa: PLC0415 - as above
+    from afterglow_collector.sinks.signing import Scope, SigV4, scope_of  # noqa: PLC0415
 
     parts = urlsplit(spec.target)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise SpecError(f"otlp: {spec.target!r} is no URL; otlp:http://127.0.0.1:4318")
     headers = _headers(spec.environ.get("OTEL_EXPORTER_OTLP_HEADERS", ""))
-    wanted: list[tuple[str, Callable[[OtlpClient], Sink]]] = [("metrics", OtlpMetrics), ("traces", OtlpTraces)]
-    return [make(OtlpClient(spec.target, headers)) for name, make in wanted if spec.switch(name)]
+    aws = scope_of(parts.hostname or "")
+    service, region = spec.option("sign", aws.service if aws else ""), spec.option("region")
+    if service:
+        _need("otlp, signed")
+    scope = Scope(service, region or (aws.region if aws else None)) if service else None
+    wanted: list[tuple[str, str, Callable[[OtlpClient], Sink]]] = [
+        ("metrics", "xray", OtlpMetrics),
+        ("traces", "monitoring", OtlpTraces),
+    ]
+    return [
+        make(OtlpClient(spec.target, headers, SigV4(scope) if scope else None))
+        for name, elsewhere, make in wanted
+        if spec.switch(name, "off" if aws and aws.service == elsewhere else "on")
+    ]
 
 
 def _headers(text: str) -> dict[str, str]:

@@ -91,3 +91,36 @@ def test_a_light_sink_imports_no_heavy_one() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
     assert {"boto3", "botocore", "requests", "aws_xray_sdk", "opentelemetry", "google.protobuf"} & set(loaded) == set()
+
+
+WITHOUT = """
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == {module!r} else find(name)
+from afterglow_collector.sinks.spec import SpecError, make_sinks
+try:
+    make_sinks({text!r}, {{}})
+except SpecError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "said"),
+    [
+        ("boto3", "cloudwatch-logs:/g", "cloudwatch-logs: boto3 is not installed; pip install 'afterglow[aws]'"),
+        ("aws_xray_sdk", "xray:", "xray: aws_xray_sdk is not installed; pip install 'afterglow[aws]'"),
+        ("requests", "otlp:http://h:1", "otlp: requests is not installed; pip install 'afterglow[otlp]'"),
+        (
+            "boto3",
+            "otlp:https://xray.eu-west-1.amazonaws.com",
+            "otlp, signed: boto3 is not installed; pip install 'afterglow[aws]'",
+        ),
+    ],
+)
+def test_what_is_not_installed_is_said_at_the_start(module: str, text: str, said: str) -> None:
+    """In a process of its own, to which one module is hidden."""
+    script = WITHOUT.format(module=module, text=text)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert said == done.stdout.strip()
