@@ -18,6 +18,9 @@ from bench.stats import summary
 TITLE = "recognised frozen time against the freezer's own clock"
 GAPS_S = {0.02: 40, 0.1: 40, 0.5: 20, 2.0: 12}
 """Length of a freeze → how many of them."""
+SMALL_GAPS_S = {0.02: 30, 0.1: 30, 0.5: 20}
+SMALL_MB = 128
+"""The least memory that Lambda gives, and with it the least CPU: 7.2 % of a core."""
 FIRST = 4
 """So many freezes can come over the extension while it does what it does once: its imports, the footprint."""
 
@@ -25,8 +28,10 @@ METHOD = """\
 Runs as `afterglow run` makes them, with the kernel's freezer. Error is `frozen_before_ms` of the Invocation record less
 the time that the freezer held the sandbox: from the moment when all of it stood still until the thaw was written. A
 process can stop up to a few ms before the last one does, so a small positive error is in the method. *Busy*: a
-process per core that only burns CPU runs beside it. *Seen* counts the freezes that were recognised at all. The first
-4 freezes of an environment, which can come over the extension's own imports, stand in a column of their own."""
+process per core that only burns CPU runs beside it. *128 MB*: function and extension have the CPU share of that size
+by a cgroup's quota, in periods of 20 ms; whoever has used it up stops for a freeze only when the next period begins,
+so there up to 20 ms are in the method. *Seen* counts the freezes that were recognised at all. The first 4 freezes of
+an environment, which can come over the extension's own imports, stand in a column of their own."""
 
 HEAD = [
     "freeze",
@@ -50,10 +55,18 @@ def measure(effort: Effort, show: Callable[[Table], None]) -> Section:
                 pairs, freezer = _run(gap_s, FIRST + effort.rounds(count), "auto")
                 rows.append(_row(f"{gap_s * 1000:g} ms{', busy' if busy else ''}", pairs))
                 show(Table(HEAD, rows))
-    with burning(True):
-        pairs, _ = _run(0.02, FIRST + effort.rounds(100), "none")
-    rows.append(_row("none, 20 ms of rest, busy", pairs))
-    return Section(METHOD, [], [Table(HEAD, rows, f"Freezer: {freezer}")], _notes(pairs))
+    for gap_s, count in SMALL_GAPS_S.items():
+        pairs, _ = _run(gap_s, FIRST + effort.rounds(count), "auto", SMALL_MB)
+        rows.append(_row(f"{gap_s * 1000:g} ms, {SMALL_MB} MB", pairs))
+        show(Table(HEAD, rows))
+    unfrozen = []
+    for memory_mb, busy in ((None, True), (SMALL_MB, False), (SMALL_MB, True)):
+        with burning(busy):
+            pairs, _ = _run(0.02, FIRST + effort.rounds(100), "none", memory_mb)
+        share = f", {memory_mb} MB" if memory_mb else ""
+        rows.append(_row(f"none, 20 ms of rest{share}{', busy' if busy else ''}", pairs))
+        unfrozen += pairs
+    return Section(METHOD, [], [Table(HEAD, rows, f"Freezer: {freezer}")], _notes(unfrozen))
 
 
 def _notes(unfrozen: list[tuple[float, float]]) -> list[str]:
@@ -79,10 +92,12 @@ def _row(name: str, pairs: list[tuple[float, float]]) -> list[str]:
     ]
 
 
-def _run(gap_s: float, count: int, freezer: str) -> tuple[list[tuple[float, float]], str]:
-    """Return (recognised, held) in ms per freeze, and the freezer's name."""
+def _run(gap_s: float, count: int, freezer: str, memory_mb: int | None = None) -> tuple[list[tuple[float, float]], str]:
+    """Return (recognised, held) in ms per freeze, and the freezer's name; ``memory_mb``: whose CPU share to keep to."""
     arm = layer_arm(this_python())._replace(env={})
     plan = plan_for(arm)._replace(events=[b"{}"] * (count + 1), gap_s=gap_s, freezer=freezer)
+    if memory_mb is not None:
+        plan = plan._replace(memory_mb=memory_mb, limit_cpu=True)
     done = session.run(plan)
     if done.facts.problem or done.interrupted:
         raise Failure(done.facts.problem or "interrupted")

@@ -7,6 +7,8 @@ a CPU which somebody else had (``starved``) comes off first.
 
 from typing import NamedTuple
 
+from afterglow.starved import Starved
+
 SLACK_NS = 15_000_000  # a timer on a busy machine is a few ms late; a freeze that short changes nothing
 KEPT_WINDOWS = 256
 
@@ -25,7 +27,7 @@ class Window(NamedTuple):
         return self.to_ns - self.from_ns - self.awake_ns
 
 
-def window_of(slept_ns: int, asked_ns: int | None, woke_ns: int, starved_ns: int) -> Window | None:
+def window_of(slept_ns: int, asked_ns: int | None, woke_ns: int, starved: Starved) -> Window | None:
     """Return the freeze that a poll from ``slept_ns`` to ``woke_ns`` with timeout ``asked_ns`` went through.
 
     ``asked_ns`` None means that no timeout was set: then nothing tells a freeze from a wait. Who sleeps does not
@@ -33,22 +35,20 @@ def window_of(slept_ns: int, asked_ns: int | None, woke_ns: int, starved_ns: int
     """
     if asked_ns is None:
         return None
-    late_ns = woke_ns - slept_ns - asked_ns - starved_ns
-    if late_ns < SLACK_NS:
+    if woke_ns - slept_ns - asked_ns - starved.most_ns < SLACK_NS:
         return None
-    return Window(slept_ns, slept_ns + asked_ns, woke_ns - starved_ns)
+    return Window(slept_ns, slept_ns + asked_ns, woke_ns - starved.least_ns)
 
 
-def window_at_work(began_ns: int, now_ns: int, cpu_ns: int, starved_ns: int) -> Window | None:
+def window_at_work(began_ns: int, now_ns: int, cpu_ns: int, starved: Starved) -> Window | None:
     """Return the freeze that came over us between two looks at the clocks, while we had work to do.
 
     Such work is CPU, or starving; what is left over is a freeze. Where in the interval it lay is not known.
     """
-    awake_ns = cpu_ns + starved_ns
-    missing_ns = now_ns - began_ns - awake_ns
-    if missing_ns < SLACK_NS:
+    if now_ns - began_ns - cpu_ns - starved.most_ns < SLACK_NS:
         return None
-    return Window(began_ns, now_ns - missing_ns, now_ns, awake_ns)
+    awake_ns = cpu_ns + starved.least_ns
+    return Window(began_ns, began_ns + awake_ns, now_ns, awake_ns)
 
 
 class FrozenTime:

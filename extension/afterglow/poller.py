@@ -7,54 +7,26 @@ a freeze goes off at the thaw, and so tells the moment of it, however long the w
 
 import _signal  # type: ignore[import-not-found]  # what ``signal`` wraps, without its enums (3 ms)
 import select
-import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
-from afterglow import proc
-from afterglow.freeze import SLACK_NS, FrozenTime, window_at_work, window_of
-from afterglow.starved import read_withheld_ns, starved_ns
+from afterglow.clocks import Checkpoint, Clocks
+from afterglow.freeze import FrozenTime, window_at_work, window_of
 
 NOTHING: Mapping[int, int] = {}
-
-
 SLOWEST_DISK_NS = 100_000_000
 ALARM_S = 0.005
 MOST_MARKS = 256
-BASELINE_NS = 20_000_000  # a read of /proc/stat costs 5 µs and more: not for every poll
-
-
-class Checkpoint(NamedTuple):
-    """Clocks that only make sense together: what we did, and what we waited for a CPU to do."""
-
-    mono_ns: int
-    cpu_ns: int
-    run_delay_ns: int
-
-
-def checkpoint() -> Checkpoint:
-    """Read the clocks."""
-    return Checkpoint(time.monotonic_ns(), time.process_time_ns(), int((proc.read_run_delay_ms() or 0.0) * 1e6))
 
 
 class Poller:
     """Polls, and keeps ``frozen`` up to date."""
 
-    def __init__(
-        self,
-        since_ns: int,
-        cpu_ns: int,
-        clocks: Callable[[], Checkpoint] = checkpoint,
-        withheld: Callable[[], int | None] = read_withheld_ns,
-    ) -> None:
-        self.clocks = clocks
-        self.withheld = withheld
+    def __init__(self, since_ns: int, cpu_ns: int, clocks: Clocks | None = None) -> None:
+        self.clocks = clocks or Clocks()
         self.frozen = FrozenTime()
         self.last = Checkpoint(since_ns, cpu_ns, 0)
         self.marks: list[Checkpoint] = []
         self.alarmed = False
-        self.baseline_at_ns = 0
-        self.baseline_ns: int | None = None  # unknown for what lies before the first look
 
     def watch_work(self) -> None:
         """Look at the clocks while we work, too; for the main thread of a process whose SIGALRM is ours."""
@@ -69,7 +41,7 @@ class Poller:
 
     def _mark(self, *_: object) -> None:
         """Take the clocks down for ``look_back``: whatever the alarm interrupts must not find anything changed."""
-        self.marks.append(self.clocks())
+        self.marks.append(self.clocks.read())
         if len(self.marks) > MOST_MARKS:
             del self.marks[::2]
 
@@ -90,35 +62,26 @@ class Poller:
         self._set_alarm(0)
         slept = self.look_back()
         ready = {descriptor for descriptor, _ in poller.poll(timeout_ms)}
-        woke = self.last = self.clocks()
+        woke = self.last = self.clocks.read()
         self._set_alarm(ALARM_S)
-        starved = self._starved_ns(slept, woke)
+        starved = self.clocks.starved(slept, woke)
         self.frozen.add(window_of(slept.mono_ns, int(timeout_ms * 1e6), woke.mono_ns, starved))
         return ready
 
     def forgive(self) -> None:
         """Take the time since the last checkpoint for a wait for the disk, unless no disk is as slow."""
-        now = self.clocks()
+        now = self.clocks.read()
         if now.mono_ns - self.last.mono_ns < SLOWEST_DISK_NS:
             self.last, self.marks = now, []
 
     def look_back(self) -> Checkpoint:
         """Note a freeze that came over us at work since the last checkpoint."""
         marks, self.marks = self.marks, []
-        for now in (*marks, self.clocks()):
+        for now in (*marks, self.clocks.read()):
             before = self.last
             if now.mono_ns > before.mono_ns:  # an alarm can go off between these two lines
-                starved = self._starved_ns(before, now)
+                starved = self.clocks.starved(before, now)
                 self.frozen.add(window_at_work(before.mono_ns, now.mono_ns, now.cpu_ns - before.cpu_ns, starved))
                 self.last = now
-        if self.last.mono_ns - self.baseline_at_ns > BASELINE_NS:
-            self.baseline_at_ns, self.baseline_ns = self.last.mono_ns, self.withheld()
+        self.clocks.mark(self.last)
         return self.last
-
-    def _starved_ns(self, before: Checkpoint, now: Checkpoint) -> int:
-        """Return how long we had to wait for a CPU that somebody had; the baseline is no younger than ``before``."""
-        run_delay_ns = now.run_delay_ns - before.run_delay_ns
-        if run_delay_ns < SLACK_NS or self.baseline_ns is None:
-            return run_delay_ns
-        withheld_ns = self.withheld()
-        return starved_ns(run_delay_ns, None if withheld_ns is None else withheld_ns - self.baseline_ns)

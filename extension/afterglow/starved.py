@@ -3,9 +3,11 @@
 The kernel counts as run delay all time from "may run" to "runs" (/proc/PID/schedstat): somebody else had the CPU,
 or our cgroup had used its quota up, or a freeze came over us while we stood in the queue. The first two leave a
 trace with whoever had the CPU, or withheld it (/proc/stat, cpu.stat); a freeze leaves none, as nobody ran.
+From Linux 6.18 on, who is woken while the quota is used up is not counted as waiting: so cpu.stat counts by itself.
 """
 
 import os
+from typing import NamedTuple
 
 from afterglow.proc import CLOCK_TICK_MS, read_text
 
@@ -16,58 +18,76 @@ _IDLE = (3, 4)  # the columns idle and iowait of /proc/stat, proc(5)
 _GUEST = 8  # guest and guest_nice are contained in user and nice
 
 
-def starved_ns(run_delay_ns: int, withheld_ns: int | None) -> int:
-    """Return how much of a run delay somebody has had the CPU for; all of it, where that cannot be known."""
-    if withheld_ns is None or run_delay_ns - withheld_ns < UNSURE_NS:
-        return run_delay_ns
-    return withheld_ns
+class Starved(NamedTuple):
+    """How long we may have waited for a CPU, from what is sure to what is possible."""
+
+    least_ns: int
+    most_ns: int
 
 
-def read_withheld_ns(proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> int | None:
-    """Return how long, since boot, CPUs were taken by anybody or kept from our cgroups; None: it can't be known."""
-    busy_ns = parse_busy_ns(read_text(f"{proc}/stat") or "")
-    throttled_ns = _read_throttled_ns(read_text(f"{proc}/self/cgroup"), cgroups)
-    return None if busy_ns is None or throttled_ns is None else busy_ns + throttled_ns
+def starved(run_delay_ns: int, throttled_ns: int, busy_ns: int | None) -> Starved:
+    """Weigh a run delay, the time that our groups were throttled, and what the CPUs did meanwhile.
+
+    ``busy_ns`` None: not known, or not all groups could be seen; then all of the run delay is believed. Whether the
+    throttled time is part of the run delay cannot be told.
+    """
+    if busy_ns is not None and run_delay_ns - busy_ns - throttled_ns >= UNSURE_NS:
+        run_delay_ns = busy_ns + throttled_ns
+    return Starved(max(run_delay_ns, throttled_ns), run_delay_ns + throttled_ns)
 
 
-def parse_busy_ns(stat: str) -> int | None:
-    """Return the time that all CPUs together were busy or stolen by the host, from /proc/stat's first line."""
-    name, *columns = stat.partition("\n")[0].split()[: _GUEST + 1] or [""]
-    if name != "cpu" or len(columns) < _GUEST or not all(map(str.isdigit, columns)):
-        return None
-    busy = sum(int(column) for at, column in enumerate(columns) if at not in _IDLE)
-    return int(busy * CLOCK_TICK_MS * 1e6)
+class Groups(NamedTuple):
+    """The cgroups that may throttle us; ``complete``: there is none above them that we cannot see."""
+
+    files: tuple[str, ...]
+    complete: bool
 
 
-def _read_throttled_ns(own: str | None, cgroups: str) -> int | None:
-    """Add up what each of our groups was throttled; None where one that may have a quota cannot be seen."""
-    for line in (own or "").split("\n"):
+def find_groups(proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> Groups:
+    """Return the cpu.stat files from our own group up to the root; its own throttles nobody."""
+    mount, path, is_v1 = _own_group(read_text(f"{proc}/self/cgroup") or "", cgroups)
+    if path is None:
+        return Groups((), complete=False)
+    at_root = _has_root(mount, is_v1=is_v1)
+    files = [] if at_root else [f"{mount}/cpu.stat"]
+    while path.strip("/"):
+        files.append(f"{mount}{path}/cpu.stat")
+        path = path.rpartition("/")[0]
+    readable = tuple(file for file in files if parse_throttled_ns(read_text(file) or "") is not None)
+    return Groups(readable, complete=at_root and len(readable) == len(files))
+
+
+def _own_group(own: str, cgroups: str) -> tuple[str, str | None, bool]:
+    """Return mount, path and whether it is cgroup v1, of the hierarchy that has the controller; cgroups(7)."""
+    v2 = None
+    for line in own.split("\n"):
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        if number and "cpu" in controllers.split(","):
-            return _read_path(f"{cgroups}/cpu", path, "release_agent", is_root=True)
-    for line in (own or "").split("\n"):
-        if line.startswith("0::"):
-            folder = cgroups if os.path.exists(f"{cgroups}/cgroup.controllers") else f"{cgroups}/unified"  # noqa: PTH110 - no pathlib in the sandbox
-            return _read_path(folder, line[3:], "cgroup.events", is_root=False)
-    return None
+        if "cpu" in controllers.split(","):
+            return f"{cgroups}/cpu", path, True
+        v2 = path if number == "0" else v2
+    return cgroups, v2, False
 
 
-def _read_path(mount: str, path: str, mark: str, *, is_root: bool) -> int | None:
-    """Walk up from our group; ``mark`` is a file that only the root has (``is_root``), or only the others.
+def _has_root(mount: str, *, is_v1: bool) -> bool:
+    """Return whether the mount shows the root group: in a cgroup namespace, "/" is another one.
 
-    In a cgroup namespace "/" is not the root: what stands above it may throttle us, unseen.
+    On v1, only the root has release_agent; on v2, all others have cgroup.events.
     """
-    if os.path.exists(f"{mount}/{mark}") is not is_root:  # noqa: PTH110 - as above
-        return None
-    total_ns = 0
-    while path.strip("/"):
-        throttled_ns = parse_throttled_ns(read_text(f"{mount}{path}/cpu.stat") or "")
-        if throttled_ns is None:
-            return None
-        total_ns += throttled_ns
-        path = path.rpartition("/")[0]
-    return total_ns
+    names = _names(mount)
+    return "release_agent" in names if is_v1 else "cgroup.controllers" in names and "cgroup.events" not in names
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - no pathlib in the sandbox
+    except OSError:
+        return []
+
+
+def read_throttled_ns(groups: Groups) -> int:
+    """Return how long, since they were made, all of the groups together were throttled."""
+    return sum(parse_throttled_ns(read_text(file) or "") or 0 for file in groups.files)
 
 
 def parse_throttled_ns(cpu_stat: str) -> int | None:
@@ -77,3 +97,17 @@ def parse_throttled_ns(cpu_stat: str) -> int | None:
         return int(values["throttled_time"]) if values["throttled_time"].isdigit() else None
     in_us = values.get("throttled_usec", "0" if "usage_usec" in values else "")
     return int(in_us) * 1000 if in_us.isdigit() else None
+
+
+def read_busy_ns(proc: str = "/proc") -> int | None:
+    """Return how long, since boot, all CPUs together were busy, or had from us by the host."""
+    return parse_busy_ns(read_text(f"{proc}/stat") or "")
+
+
+def parse_busy_ns(stat: str) -> int | None:
+    """Parse /proc/stat's first line, which adds the CPUs up."""
+    name, *columns = stat.partition("\n")[0].split()[: _GUEST + 1] or [""]
+    if name != "cpu" or len(columns) < _GUEST or not all(map(str.isdigit, columns)):
+        return None
+    busy = sum(int(column) for at, column in enumerate(columns) if at not in _IDLE)
+    return int(busy * CLOCK_TICK_MS * 1e6)

@@ -3,9 +3,11 @@
 import pytest
 
 from afterglow.freeze import KEPT_WINDOWS, SLACK_NS, FrozenTime, Window, window_at_work, window_of
+from afterglow.starved import Starved
 
 MS = 1_000_000
 S = 1000 * MS
+NOT = Starved(0, 0)
 
 
 def frozen(*windows: tuple[int, ...]) -> FrozenTime:
@@ -16,44 +18,54 @@ def frozen(*windows: tuple[int, ...]) -> FrozenTime:
 
 
 def test_a_poll_that_took_what_it_asked_for_saw_no_freeze() -> None:
-    assert window_of(slept_ns=0, asked_ns=50 * MS, woke_ns=50 * MS, starved_ns=0) is None
+    assert window_of(slept_ns=0, asked_ns=50 * MS, woke_ns=50 * MS, starved=NOT) is None
 
 
 def test_a_poll_that_was_woken_early_saw_no_freeze() -> None:
-    assert window_of(slept_ns=0, asked_ns=1 * S, woke_ns=3 * MS, starved_ns=0) is None
+    assert window_of(slept_ns=0, asked_ns=1 * S, woke_ns=3 * MS, starved=NOT) is None
 
 
 def test_a_poll_that_took_far_longer_saw_a_freeze_that_began_while_it_waited() -> None:
-    window = window_of(slept_ns=1 * S, asked_ns=50 * MS, woke_ns=9 * S, starved_ns=0)
+    window = window_of(slept_ns=1 * S, asked_ns=50 * MS, woke_ns=9 * S, starved=NOT)
 
     assert Window(from_ns=1 * S, latest_from_ns=1 * S + 50 * MS, to_ns=9 * S) == window
 
 
 def test_waiting_for_a_cpu_is_no_freeze() -> None:
-    assert window_of(slept_ns=0, asked_ns=50 * MS, woke_ns=250 * MS, starved_ns=200 * MS) is None
+    assert window_of(slept_ns=0, asked_ns=50 * MS, woke_ns=250 * MS, starved=Starved(200 * MS, 200 * MS)) is None
+
+
+def test_what_may_have_been_starving_is_no_freeze_but_does_not_shorten_one() -> None:
+    """From Linux 6.18 on, time throttled may be part of the run delay, or stand beside it."""
+    unsure = Starved(least_ns=20 * MS, most_ns=40 * MS)
+
+    assert window_of(slept_ns=0, asked_ns=1 * MS, woke_ns=50 * MS, starved=unsure) is None
+    assert window_at_work(began_ns=0, now_ns=50 * MS, cpu_ns=1 * MS, starved=unsure) is None
+    assert Window(0, 1 * MS, 580 * MS) == window_of(0, 1 * MS, 600 * MS, unsure)
+    assert Window(0, 21 * MS, 600 * MS, 21 * MS) == window_at_work(0, 600 * MS, 1 * MS, unsure)
 
 
 def test_a_wait_without_an_end_tells_nothing() -> None:
-    assert window_of(slept_ns=0, asked_ns=None, woke_ns=9 * S, starved_ns=0) is None
+    assert window_of(slept_ns=0, asked_ns=None, woke_ns=9 * S, starved=NOT) is None
 
 
 @pytest.mark.parametrize(("late_ns", "is_freeze"), [(SLACK_NS - 1, False), (SLACK_NS, True)])
 def test_a_late_timer_is_a_freeze_from_the_slack_on(late_ns: int, is_freeze: bool) -> None:
-    assert is_freeze == (window_of(0, 50 * MS, 50 * MS + late_ns, 0) is not None)
+    assert is_freeze == (window_of(0, 50 * MS, 50 * MS + late_ns, NOT) is not None)
 
 
 def test_work_that_took_its_cpu_saw_no_freeze() -> None:
-    assert window_at_work(began_ns=0, now_ns=100 * MS, cpu_ns=60 * MS, starved_ns=40 * MS) is None
+    assert window_at_work(began_ns=0, now_ns=100 * MS, cpu_ns=60 * MS, starved=Starved(40 * MS, 40 * MS)) is None
 
 
 def test_what_work_cannot_account_for_was_a_freeze_that_lay_anywhere_in_it() -> None:
-    window = window_at_work(began_ns=0, now_ns=10 * S, cpu_ns=2 * MS, starved_ns=1 * S)
+    window = window_at_work(began_ns=0, now_ns=10 * S, cpu_ns=2 * MS, starved=Starved(1 * S, 1 * S))
 
     assert Window(from_ns=0, latest_from_ns=1 * S + 2 * MS, to_ns=10 * S, awake_ns=1 * S + 2 * MS) == window
 
 
 def test_what_starves_at_the_thaw_was_not_frozen_any_more() -> None:
-    window = window_of(slept_ns=0, asked_ns=1 * MS, woke_ns=600 * MS, starved_ns=100 * MS)
+    window = window_of(slept_ns=0, asked_ns=1 * MS, woke_ns=600 * MS, starved=Starved(100 * MS, 100 * MS))
 
     assert Window(from_ns=0, latest_from_ns=1 * MS, to_ns=500 * MS) == window
 

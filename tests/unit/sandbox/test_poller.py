@@ -14,7 +14,8 @@ from typing import NamedTuple
 import pytest
 
 import afterglow
-from afterglow.poller import Checkpoint, Poller
+from afterglow.clocks import Checkpoint, Clocks
+from afterglow.poller import Poller
 
 CHILD = Path(__file__).with_name("polling_child.py")
 MS = 1_000_000
@@ -156,18 +157,19 @@ def test_a_freeze_of_a_process_whose_quota_holds_it_back_is_as_long_as_it_was(
     assert held_ms - 5 <= frozen_ms <= held_ms + 2 * PERIOD_US / 1000, windows
 
 
-class Script:
-    """Clocks that say what a test has written down; run delay and CPU of others grow by what it says."""
+class Script(Clocks):
+    """Clocks that say what a test has written down."""
 
-    def __init__(self, *readings: Checkpoint, withheld: list[int | None]) -> None:
-        self.readings = list(readings)
-        self.others = withheld
+    def __init__(self, readings: list[Checkpoint], busy_ns: list[int | None]) -> None:
+        super().__init__()
+        self.readings = readings
+        self.busy_ns = busy_ns
 
-    def clocks(self) -> Checkpoint:
-        return self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
+    def read(self) -> Checkpoint:
+        return self.readings.pop(0)
 
-    def withheld(self) -> int | None:
-        return self.others.pop(0) if len(self.others) > 1 else self.others[0]
+    def read_busy_ns(self) -> int | None:
+        return self.busy_ns.pop(0)
 
 
 @pytest.mark.parametrize(
@@ -177,12 +179,8 @@ class Script:
 )
 def test_a_freeze_that_comes_over_us_in_the_queue_for_a_cpu(others_ms: int | None, expected_ms: list[int]) -> None:
     """The kernel counts the freeze as waiting for a CPU; but then, nobody had it."""
-    script = Script(
-        Checkpoint(100 * MS, 0, 0),
-        Checkpoint(601 * MS, 0, 500 * MS),
-        withheld=[7 * MS, None if others_ms is None else (7 + others_ms) * MS],
-    )
-    poller = Poller(99 * MS, 0, script.clocks, script.withheld)
+    readings = [Checkpoint(100 * MS, 0, 0), Checkpoint(601 * MS, 0, 500 * MS)]
+    poller = Poller(99 * MS, 0, Script(readings, [7 * MS, None if others_ms is None else (7 + others_ms) * MS]))
     poller.wait([], 1)
 
     assert expected_ms == [window.frozen_ns // MS for window in poller.frozen.windows]

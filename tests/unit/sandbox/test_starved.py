@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from afterglow.starved import UNSURE_NS, parse_busy_ns, parse_throttled_ns, read_withheld_ns, starved_ns
+from afterglow.starved import (
+    UNSURE_NS,
+    Groups,
+    Starved,
+    find_groups,
+    parse_busy_ns,
+    parse_throttled_ns,
+    read_busy_ns,
+    read_throttled_ns,
+    starved,
+)
 
 MS = 1_000_000
 STAT = "cpu  10 20 30 40 50 60 70 80 3 4\ncpu0 1 2 3 4 5 6 7 8 0 0\n"
@@ -29,20 +39,25 @@ def tree(root: Path, own: str, groups: dict[str, str], marks: tuple[str, ...]) -
     return str(root / "proc"), str(root / "cgroups")
 
 
-def test_all_of_a_run_delay_that_others_have_had_the_cpu_for_was_starving() -> None:
-    assert 400 * MS == starved_ns(400 * MS, withheld_ns=800 * MS)
+def test_a_run_delay_that_others_have_had_the_cpu_for_was_starving() -> None:
+    assert Starved(400 * MS, 400 * MS) == starved(400 * MS, throttled_ns=0, busy_ns=800 * MS)
 
 
 def test_a_run_delay_that_nobody_had_the_cpu_for_was_a_freeze() -> None:
-    assert 10 * MS == starved_ns(500 * MS, withheld_ns=10 * MS)
+    assert Starved(10 * MS, 10 * MS) == starved(500 * MS, throttled_ns=0, busy_ns=10 * MS)
 
 
 def test_a_difference_that_ticks_can_make_is_none() -> None:
-    assert 60 * MS == starved_ns(60 * MS, withheld_ns=60 * MS - UNSURE_NS + 1)
+    assert Starved(60 * MS, 60 * MS) == starved(60 * MS, throttled_ns=0, busy_ns=60 * MS - UNSURE_NS + 1)
 
 
 def test_where_nobody_can_be_asked_every_run_delay_was_starving() -> None:
-    assert 500 * MS == starved_ns(500 * MS, withheld_ns=None)
+    assert Starved(500 * MS, 500 * MS) == starved(500 * MS, throttled_ns=0, busy_ns=None)
+
+
+def test_time_throttled_may_be_part_of_the_run_delay_or_stand_beside_it() -> None:
+    assert Starved(least_ns=20 * MS, most_ns=38 * MS) == starved(20 * MS, throttled_ns=18 * MS, busy_ns=None)
+    assert Starved(least_ns=18 * MS, most_ns=18 * MS) == starved(0, throttled_ns=18 * MS, busy_ns=None)
 
 
 def test_busy_is_what_is_neither_idle_nor_counted_twice() -> None:
@@ -64,42 +79,46 @@ def test_throttled_time_of_either_cgroup_version(text: str, expected_ns: int | N
 
 def test_every_group_from_ours_to_the_root_can_throttle_us(tmp_path: Path) -> None:
     groups = {"cpu/a": V1, "cpu/a/b": V1}
-    proc, cgroups = tree(tmp_path, "4:memory:/x\n1:cpu,cpuacct:/a/b\n0::/\n", groups, ("cpu/release_agent",))
+    found = find_groups(*tree(tmp_path, "4:memory:/x\n1:cpu,cpuacct:/a/b\n0::/\n", groups, ("cpu/release_agent",)))
 
-    assert BUSY_NS + 10 * MS == read_withheld_ns(proc, cgroups)
+    assert (10 * MS, True) == (read_throttled_ns(found), found.complete)
 
 
 def test_the_same_with_cgroup_v2(tmp_path: Path) -> None:
     groups = {"a": V2, "a/b": V2_WITHOUT_QUOTA}
-    proc, cgroups = tree(tmp_path, "0::/a/b\n", groups, ("cgroup.controllers",))
+    found = find_groups(*tree(tmp_path, "0::/a/b\n", groups, ("cgroup.controllers",)))
 
-    assert BUSY_NS + 7 * MS == read_withheld_ns(proc, cgroups)
+    assert (7 * MS, True) == (read_throttled_ns(found), found.complete)
 
 
 def test_in_the_root_group_nobody_throttles(tmp_path: Path) -> None:
-    proc, cgroups = tree(tmp_path, "1:cpu:/\n", {}, ("cpu/release_agent",))
+    found = find_groups(*tree(tmp_path, "1:cpu:/\n", {"cpu": V1}, ("cpu/release_agent",)))
 
-    assert BUSY_NS == read_withheld_ns(proc, cgroups)
+    assert Groups((), complete=True) == found
 
 
 @pytest.mark.parametrize(
-    ("own", "groups", "marks"),
+    ("own", "groups", "marks", "known_ns"),
     [
-        ("1:cpu:/\n", {"cpu": V1}, ()),  # a cgroup namespace: what is above cannot be seen
-        ("0::/\n", {"": V2}, ("cgroup.controllers", "cgroup.events")),  # the same with v2
-        ("1:cpu:/a\n", {}, ("cpu/release_agent",)),  # no cpu.stat
-        ("1:cpu:/a\n", {"cpu/a": "junk\n"}, ("cpu/release_agent",)),
-        ("", {}, ()),
-        ("3:pids:/\n", {}, ()),
+        ("1:cpu:/\n", {"cpu": V1}, (), 5 * MS),  # a cgroup namespace: what is above cannot be seen
+        ("0::/\n", {"": V2}, ("cgroup.controllers", "cgroup.events"), 7 * MS),  # the same with v2
+        ("1:cpu:/a\n", {}, ("cpu/release_agent",), 0),  # no cpu.stat
+        ("1:cpu:/a/b\n", {"cpu/a": V1, "cpu/a/b": "junk\n"}, ("cpu/release_agent",), 5 * MS),
+        ("0::/\n", {}, (), 0),  # no cgroup file system
+        ("", {}, (), 0),
+        ("3:pids:/\n", {}, (), 0),
     ],
 )
 def test_what_cannot_be_seen_may_throttle_us(
-    tmp_path: Path, own: str, groups: dict[str, str], marks: tuple[str, ...]
+    tmp_path: Path, own: str, groups: dict[str, str], marks: tuple[str, ...], known_ns: int
 ) -> None:
-    proc, cgroups = tree(tmp_path, own, groups, marks)
+    found = find_groups(*tree(tmp_path, own, groups, marks))
 
-    assert read_withheld_ns(proc, cgroups) is None
+    assert (known_ns, False) == (read_throttled_ns(found), found.complete)
 
 
 def test_without_proc_nothing_is_known(tmp_path: Path) -> None:
-    assert read_withheld_ns(str(tmp_path / "none"), str(tmp_path / "none")) is None
+    nowhere = str(tmp_path / "none")
+
+    assert Groups((), complete=False) == find_groups(nowhere, nowhere)
+    assert read_busy_ns(nowhere) is None

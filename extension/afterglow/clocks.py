@@ -1,0 +1,52 @@
+"""The clocks that tell a freeze from work and from starving, read together. In: /proc, cgroups. Out: checkpoints."""
+
+import time
+from typing import NamedTuple
+
+from afterglow import proc
+from afterglow.starved import UNSURE_NS, Groups, Starved, find_groups, read_busy_ns, read_throttled_ns, starved
+
+BASELINE_NS = 20_000_000  # a read of /proc/stat costs 5 µs and more: not for every poll
+
+
+class Checkpoint(NamedTuple):
+    """Clocks that only make sense together: what we did, and what we waited for a CPU to do."""
+
+    mono_ns: int
+    cpu_ns: int
+    run_delay_ns: int
+    throttled_ns: int = 0
+
+
+class Clocks:
+    """This process's own clocks, and what the machine's CPUs do."""
+
+    def __init__(self) -> None:
+        self.groups: Groups | None = None
+        self.baseline_at_ns = 0
+        self.baseline_ns: int | None = None  # unknown for what lies before the first look
+
+    def read(self) -> Checkpoint:
+        """Read the clocks."""
+        if self.groups is None:
+            self.groups = find_groups()
+        run_delay_ns = int((proc.read_run_delay_ms() or 0.0) * 1e6)
+        return Checkpoint(time.monotonic_ns(), time.process_time_ns(), run_delay_ns, read_throttled_ns(self.groups))
+
+    def read_busy_ns(self) -> int | None:
+        """Return how long all CPUs were busy since boot; None where that does not tell who kept us waiting."""
+        return read_busy_ns() if self.groups is not None and self.groups.complete else None
+
+    def mark(self, now: Checkpoint) -> None:
+        """Remember what the CPUs have done until now."""
+        if now.mono_ns - self.baseline_at_ns > BASELINE_NS:
+            self.baseline_at_ns, self.baseline_ns = now.mono_ns, self.read_busy_ns()
+
+    def starved(self, before: Checkpoint, now: Checkpoint) -> Starved:
+        """Return how long we had to wait between two checkpoints, the first no older than the last ``mark``."""
+        run_delay_ns = now.run_delay_ns - before.run_delay_ns
+        busy_ns = None
+        if run_delay_ns >= UNSURE_NS and self.baseline_ns is not None:
+            until_now_ns = self.read_busy_ns()
+            busy_ns = None if until_now_ns is None else until_now_ns - self.baseline_ns
+        return starved(run_delay_ns, now.throttled_ns - before.throttled_ns, busy_ns)
