@@ -112,6 +112,7 @@ def _finding(environment: int | None, revisions: list[Finding], numbers: Numbers
     fields = last._asdict()
     where = {name: fields.pop(name) for name in ("file", "line", "function")}
     del fields["changes"]  # they are for adding lines up; here is the sum
+    del fields["trace"]  # its invocation has it
     return {
         "kind": fields.pop("kind"),
         "what": fields.pop("what"),

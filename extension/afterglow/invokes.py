@@ -19,7 +19,7 @@ def on_invoke(parts: Parts, event: dict[str, Any], woke_ns: int) -> None:
         return
     running = parts.recorder.begin(request_id, woke_ns, agent_cpu_ms())
     running.trace = sampled_trace(event.get("tracing"))
-    parts.lingering.began(running.request_id, running.index, running.invoked_ns)
+    parts.lingering.began(running.request_id, running.index, running.invoked_ns, trace=running.trace)
     if running.returned is None:  # the hook's facts can overtake INVOKE
         begin(parts, running)
         deadlines.set_deadline(parts, event.get("deadlineMs"), woke_ns)

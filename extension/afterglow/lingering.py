@@ -28,6 +28,7 @@ class Beginning(NamedTuple):
     request_id: str
     index: int  # type: ignore[assignment]  # tuple.index is of no use to a record
     pid: int | None = None  # of its process, where several serve (Managed Instances)
+    trace: str | None = None  # X-Ray trace header, if it is sampled
 
 
 class Piece:
@@ -44,12 +45,14 @@ class Piece:
         "revision",
         "site",
         "started_ms",
+        "trace",
         "vanished_ns",
         "woke",
     )
 
-    def __init__(self, finding_id: str, fact: dict[str, Any], site: CallSite | None) -> None:
+    def __init__(self, finding_id: str, fact: dict[str, Any], site: CallSite | None, trace: str | None) -> None:
         self.finding_id = finding_id
+        self.trace = trace
         self.fact = fact
         self.site = site
         self.cpu_ns: int | None = None
@@ -76,16 +79,26 @@ class Lingering:
         self.beginnings: list[Beginning] = []
         self.found = 0
 
-    def began(self, request_id: str, index: int, at_ns: int, pid: int | None = None) -> None:
+    def began(self, request_id: str, index: int, at_ns: int, pid: int | None = None, trace: str | None = None) -> None:
         """Note that an invocation began; INVOKE and the hook both say so, the first one counts."""
-        if not any(beginning.request_id == request_id for beginning in self.beginnings):
-            self.beginnings.append(Beginning(at_ns, request_id, index, pid))
+        place = self._place_of(request_id)
+        if place is None:
+            self.beginnings.append(Beginning(at_ns, request_id, index, pid, trace))
             del self.beginnings[:-KEPT_BEGINNINGS]
+        elif trace is not None:  # INVOKE alone knows it
+            self.beginnings[place] = self.beginnings[place]._replace(trace=trace)
+
+    def _place_of(self, request_id: str | None) -> int | None:
+        """Return where the beginning stands, looking at the latest first; None: it is not known."""
+        places = range(len(self.beginnings) - 1, -1, -1)
+        return next((place for place in places if self.beginnings[place].request_id == request_id), None)
 
     def announce(self, pid: int, fact: dict[str, Any]) -> None:
         """Note work that the hook has just found."""
         self.found += 1
-        self.pieces[pid, fact["w"]] = Piece(f"{self.prefix}-{self.found}", fact, self.choose(fact["site"]))
+        place = self._place_of(fact["id"])
+        trace = None if place is None else self.beginnings[place].trace
+        self.pieces[pid, fact["w"]] = Piece(f"{self.prefix}-{self.found}", fact, self.choose(fact["site"]), trace)
 
     def update(self, pid: int, work: int, cpu_ns: int | None, moved: bool) -> None:
         """Note that work is still there; ``moved``: it goes on now, and does not merely exist."""
@@ -229,4 +242,6 @@ class Lingering:
             jobs=fact["jobs"],
             at_ms=at_ms,
             changes=changes,
+            returned_at_ms=round(at_ms - (now_ns - fact["at"]) / 1e6, 3),
+            trace=piece.trace,
         )

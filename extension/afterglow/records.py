@@ -115,6 +115,8 @@ class Finding(NamedTuple):
     jobs: int  # 1, or the number of jobs in an executor from this call site
     at_ms: int
     changes: list[str]
+    returned_at_ms: float | None  # when the handler had returned, and it was found
+    trace: str | None  # X-Ray trace header of who started it, where that is sampled
 
 
 class Ending(NamedTuple):

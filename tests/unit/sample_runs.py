@@ -92,6 +92,8 @@ def finding(**changed: Any) -> Finding:
         "jobs": 1,
         "at_ms": START_MS + 255,
         "changes": ["lingering"],
+        "returned_at_ms": START_MS + 250.0,
+        "trace": None,
     }
     return Finding(**fields | changed)
 

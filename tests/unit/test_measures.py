@@ -72,6 +72,8 @@ FINDING = Finding(
     jobs=40,
     at_ms=AT_MS,
     changes=["lingering"],
+    returned_at_ms=AT_MS,
+    trace=None,
 )
 
 

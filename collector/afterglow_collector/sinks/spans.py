@@ -3,9 +3,9 @@
 In: batches of records, one environment at a time, in the order in which they were written. Out: spans, for
 X-Ray and OpenTelemetry alike. A span's id is a digest of what it stands for: sent twice, it is the same span.
 
-A finding belongs to the trace of the invocation that started it, which came before it, often in an earlier
-batch: invocations are remembered, the latest MAX_REMEMBERED of them. After a restart of the collector a
-finding may find its invocation forgotten; that is counted.
+A finding belongs to the trace of the invocation that started it, and names both. What Init left running names no
+invocation: it belongs to the environment's first, which came before it, often in an earlier batch. So the first ones
+are remembered, the latest MAX_REMEMBERED of them; a finding that finds its invocation forgotten is counted.
 """
 
 from collections import OrderedDict
@@ -21,7 +21,7 @@ from afterglow_collector.sinks.trace_header import Trace, parse_trace
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-MAX_REMEMBERED = 100_000  # some 50 MB; at 1,000 invocations a second, a minute and a half
+MAX_REMEMBERED = 100_000  # environments, some 50 MB
 
 FORGOTTEN, UNSAMPLED, UNTRACED = "invocation-forgotten", "not-sampled", "no-trace"
 
@@ -40,7 +40,7 @@ class Span(NamedTuple):
 
 
 class Remembered(NamedTuple):
-    """What a later finding has to know of the invocation that started it."""
+    """What a finding has to know of the invocation that it hangs below."""
 
     trace: Trace | None
     span_id: str
@@ -71,7 +71,7 @@ class SpanMaker:
     def __init__(self, *, own_traces: bool, max_remembered: int = MAX_REMEMBERED) -> None:
         self.own_traces = own_traces
         self.left_out: dict[str, int] = {}
-        self._invocations: Memory[tuple[str, str | None], Remembered] = Memory(max_remembered)
+        self._firsts: Memory[str, Remembered] = Memory(max_remembered)
         self._inits: Memory[str, Init] = Memory(max_remembered)
 
     def spans(self, batch: RecordBatch) -> Iterator[Span]:
@@ -88,16 +88,11 @@ class SpanMaker:
                 yield from self._of_finding(environment, record)
 
     def _of_invocation(self, environment: Environment, record: Invocation) -> Iterator[Span]:
-        span_id = digest(environment.env_id, "invoke", record.request_id)
-        trace = parse_trace(record.trace)
-        if trace is None and self.own_traces:
-            trace = Trace(digest(environment.env_id, "trace", record.request_id, size=32), None, sampled=True)
         end_ms = record.at_ms + (record.duration_ms or 0.0)
-        remembered = Remembered(trace, span_id, end_ms)
-        self._invocations.keep((environment.env_id, record.request_id), remembered)
-        if record.index == 1:  # what Init left running belongs to the invocation that came first
-            self._invocations.keep((environment.env_id, None), remembered)
-        trace = self._sampled(trace)
+        known = self._remembered(environment, record.request_id, record.trace, end_ms)
+        if record.index == 1:
+            self._firsts.keep(environment.env_id, known)
+        trace = self._sampled(known.trace)
         if trace is None:
             return
         init = self._inits.get(environment.env_id) if record.cold else None
@@ -105,29 +100,43 @@ class SpanMaker:
             yield _init_span(environment, init, trace)
         failed = record.status not in {"ok", "unknown"}
         facts = invocation_facts(record)
-        yield Span(environment, "Afterglow Invoke", span_id, trace, record.at_ms, end_ms, failed, facts)
+        yield Span(environment, "Afterglow Invoke", known.span_id, trace, record.at_ms, end_ms, failed, facts)
 
     def _of_finding(self, environment: Environment, record: Finding) -> Iterator[Span]:
-        invocation = self._invocations.get((environment.env_id, record.request_id))
-        if invocation is None:
+        started_by = self._started_by(environment, record)
+        if started_by is None:
             self._leave_out(FORGOTTEN)
             return
-        trace = self._sampled(invocation.trace)
+        trace = self._sampled(started_by.trace)
         if trace is None:
             return
         over = record.outcome == "done" or {"ended", "lost"} & set(record.changes)
         # The time frozen is a part of the bar: it shows how much later than the return the work ended.
-        end_ms = invocation.returned_ms + (record.wall_ms or 0.0) + (record.frozen_ms or 0.0)
+        end_ms = started_by.returned_ms + (record.wall_ms or 0.0) + (record.frozen_ms or 0.0)
         yield Span(
             environment,
             f"after return: {record.what} {record.name}",
             digest(environment.env_id, "finding", record.finding_id),
-            trace._replace(parent_id=invocation.span_id),
-            invocation.returned_ms,
+            trace._replace(parent_id=started_by.span_id),
+            started_by.returned_ms,
             end_ms if over else None,
             record.outcome == "lost",
             finding_facts(record),
         )
+
+    def _started_by(self, environment: Environment, record: Finding) -> Remembered | None:
+        """Return the invocation that the finding hangs below; None if that is not known any more."""
+        if record.request_id is None or record.returned_at_ms is None:
+            return self._firsts.get(environment.env_id)
+        return self._remembered(environment, record.request_id, record.trace, record.returned_at_ms)
+
+    def _remembered(
+        self, environment: Environment, request_id: str, header: str | None, returned_ms: float
+    ) -> Remembered:
+        trace = parse_trace(header)
+        if trace is None and self.own_traces:
+            trace = Trace(digest(environment.env_id, "trace", request_id, size=32), None, sampled=True)
+        return Remembered(trace, digest(environment.env_id, "invoke", request_id), returned_ms)
 
     def _sampled(self, trace: Trace | None) -> Trace | None:
         """Return the trace if it is sampled, and count it otherwise."""

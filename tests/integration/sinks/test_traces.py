@@ -25,7 +25,7 @@ Maker = Callable[[str], MakeClient]
 
 def traced(trace: str = TRACE) -> SinkBatch:
     """Return a cold invocation that left a thread behind, in one batch of records."""
-    return SinkBatch(items(batch_of(init(), invocation(1, trace=trace), finding()), kind="record"), NOW_MS)
+    return SinkBatch(items(batch_of(init(), invocation(1, trace=trace), finding(trace=trace)), kind="record"), NOW_MS)
 
 
 def own_trace() -> tuple[str, str]:
@@ -72,7 +72,7 @@ def test_the_daemon_gets_a_datagram_per_subsegment() -> None:
 
 def test_work_that_goes_on_is_in_progress(maker: Maker) -> None:
     trace_id, header = own_trace()
-    still = finding(outcome="resumed", changes=["lingering", "resumed"])
+    still = finding(outcome="resumed", changes=["lingering", "resumed"], trace=header)
     records = batch_of(invocation(1, trace=header), still)
     XRay(PutTraceSegments(maker("xray"))).send(SinkBatch(items(records, kind="record"), NOW_MS))
     (lingering,) = (d for d in documents(maker, trace_id) if d["name"].startswith("after return"))

@@ -26,8 +26,8 @@ class Story:
         file, line, function = frames[0]
         return CallSite(str(file), int(str(line)), str(function))
 
-    def began(self, at: float, index: int) -> "Story":
-        self.lingering.began(f"r-{index}", index, int(at * MS))
+    def began(self, at: float, index: int, trace: str | None = None) -> "Story":
+        self.lingering.began(f"r-{index}", index, int(at * MS), trace=trace)
         return self
 
     def found(self, at: float, work: int = 1, **fields: Any) -> "Story":
@@ -54,6 +54,16 @@ class Story:
     def only(self, at: float) -> Finding:
         (finding,) = self.told(at)
         return finding
+
+
+@pytest.mark.parametrize("first", [None, "Root=1-5759e988;Sampled=1"], ids=["the hook", "INVOKE"])
+def test_a_finding_knows_the_trace_of_who_started_it_and_when_that_returned(first: str | None) -> None:
+    """Whichever of the two says first that the invocation began."""
+    story = Story().began(0, 1, first).began(1, 1, "Root=1-5759e988;Sampled=1").found(100)
+    finding = story.freeze(110, 5110).began(5120, 2, "Root=another").ended(5210).only(5300)
+
+    assert "Root=1-5759e988;Sampled=1" == finding.trace
+    assert finding.at_ms - 5200 == finding.returned_at_ms
 
 
 def test_work_that_ends_before_the_freeze_is_done() -> None:

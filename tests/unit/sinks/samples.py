@@ -92,6 +92,7 @@ def finding(**fields: Any) -> Finding:
         "frozen_ms": 500.0,
         "jobs": 1,
         "changes": ["lingering", "ended"],
+        "returned_at_ms": NOW_MS + 30.0,
     }
     made: Finding = record(Finding, **{**known, **fields})
     return made

@@ -1,14 +1,21 @@
 """Records become spans: under the right parent, in the right trace, the same ones however often they are made."""
 
-import pytest
-from tests.unit.sinks.samples import NOW_MS, TRACE, batch_of, finding, init, invocation
+from typing import Any
 
-from afterglow.records import Record
-from afterglow_collector.sinks.record_batch import read_batch
+import pytest
+from tests.unit.sinks.samples import ENVIRONMENT, NOW_MS, TRACE, batch_of, finding, init, invocation
+
+from afterglow.records import Finding, Record
+from afterglow_collector.sinks.record_batch import RecordBatch, read_batch
 from afterglow_collector.sinks.spans import FORGOTTEN, UNSAMPLED, UNTRACED, Span, SpanMaker
 from afterglow_collector.sinks.trace_header import Trace, parse_trace, xray_trace_id
 
 TRACE_ID = "5759e988bd862e3fe1be46a994272793"
+
+
+def lingering(**fields: Any) -> Finding:
+    """Return a finding of a traced invocation."""
+    return finding(trace=TRACE, **fields)
 
 
 def spans_of(maker: SpanMaker, *records: Record) -> list[Span]:
@@ -21,7 +28,7 @@ def maker() -> SpanMaker:
 
 
 def test_a_cold_invocation_makes_init_invoke_and_what_went_on(maker: SpanMaker) -> None:
-    made = spans_of(maker, init(), invocation(1, trace=TRACE), finding())
+    made = spans_of(maker, init(), invocation(1, trace=TRACE), lingering())
     started, invoked, lingered = made
 
     assert ["Afterglow Init", "Afterglow Invoke", "after return: thread Thread-1 (notify)"] == [s.name for s in made]
@@ -33,20 +40,28 @@ def test_a_cold_invocation_makes_init_invoke_and_what_went_on(maker: SpanMaker) 
     assert (NOW_MS + 30, NOW_MS + 650) == (lingered.start_ms, lingered.end_ms), "from the return, frozen time included"
 
 
-def test_a_finding_finds_its_invocation_in_an_earlier_batch(maker: SpanMaker) -> None:
-    spans_of(maker, invocation(1, trace=TRACE))
-    spans_of(maker, invocation(2, trace=TRACE.replace("5759e988", "5759e989")))
-    (lingered,) = spans_of(maker, finding(resumed_in="request-2", outcome="resumed"))
+def test_a_finding_finds_its_invocation_after_a_restart_of_the_collector(maker: SpanMaker) -> None:
+    (invoked,) = spans_of(maker, invocation(1, trace=TRACE))
+    restarted = SpanMaker(own_traces=False)
+    spans_of(restarted, invocation(2, trace=TRACE.replace("5759e988", "5759e989")))
+    (lingered,) = spans_of(restarted, lingering(resumed_in="request-2", outcome="resumed"))
 
-    assert TRACE_ID == lingered.trace.trace_id
+    assert (TRACE_ID, invoked.span_id) == (lingered.trace.trace_id, lingered.trace.parent_id)
+    assert invoked.end_ms == lingered.start_ms
     assert "app.py:14" == lingered.facts["call_site"]
     assert "request-2" == lingered.facts["resumed_in"]
 
 
+def test_an_invocation_with_a_trace_of_its_own_has_it_after_a_restart_as_well() -> None:
+    (invoked,) = spans_of(SpanMaker(own_traces=True), invocation(1))
+    (lingered,) = spans_of(SpanMaker(own_traces=True), finding())
+
+    assert (invoked.trace.trace_id, invoked.span_id) == (lingered.trace.trace_id, lingered.trace.parent_id)
+
+
 def test_work_that_goes_on_has_no_end_yet(maker: SpanMaker) -> None:
-    spans_of(maker, invocation(1, trace=TRACE))
-    (open_span,) = spans_of(maker, finding(outcome="resumed", changes=["lingering", "resumed"]))
-    (over,) = spans_of(maker, finding(outcome="resumed", changes=["ended"], revision=2))
+    (open_span,) = spans_of(maker, lingering(outcome="resumed", changes=["lingering", "resumed"]))
+    (over,) = spans_of(maker, lingering(outcome="resumed", changes=["ended"], revision=2))
 
     assert open_span.end_ms is None
     assert over.end_ms is not None
@@ -54,13 +69,13 @@ def test_work_that_goes_on_has_no_end_yet(maker: SpanMaker) -> None:
 
 
 def test_lost_work_is_a_fault(maker: SpanMaker) -> None:
-    (_, lost) = spans_of(maker, invocation(1, trace=TRACE), finding(outcome="lost", changes=["lingering", "lost"]))
+    (lost,) = spans_of(maker, lingering(outcome="lost", changes=["lingering", "lost"]))
 
     assert lost.failed
 
 
 def test_made_again_a_span_is_the_same(maker: SpanMaker) -> None:
-    records = init(), invocation(1, trace=TRACE), finding()
+    records = init(), invocation(1, trace=TRACE), lingering()
 
     assert spans_of(maker, *records) == spans_of(maker, *records)
 
@@ -73,12 +88,11 @@ def test_what_init_left_running_belongs_to_the_first_invocation(maker: SpanMaker
 
 def test_only_sampled_traces_are_sent_and_the_others_are_counted(maker: SpanMaker) -> None:
     unsampled = TRACE.replace("Sampled=1", "Sampled=0")
-    made = spans_of(
-        maker, invocation(1, trace=unsampled), finding(), invocation(2), finding(finding_id="f2", request_id="gone")
-    )
+    records = invocation(1, trace=unsampled), finding(trace=unsampled), invocation(2), finding(request_id="request-2")
+    made = spans_of(maker, *records)
 
     assert [] == made
-    assert {UNSAMPLED: 2, UNTRACED: 1, FORGOTTEN: 1} == maker.left_out
+    assert {UNSAMPLED: 2, UNTRACED: 2} == maker.left_out
 
 
 def test_without_a_trace_an_invocation_can_have_one_of_its_own() -> None:
@@ -90,12 +104,15 @@ def test_without_a_trace_an_invocation_can_have_one_of_its_own() -> None:
     assert 32 == len(first.trace.trace_id)
 
 
-def test_memory_is_bounded() -> None:
+def test_the_memory_of_first_invocations_is_bounded_and_what_it_forgot_counted() -> None:
     maker = SpanMaker(own_traces=False, max_remembered=2)
-    spans_of(maker, *(invocation(number, trace=TRACE) for number in (2, 3, 4)))
+    for env_id in ("a", "b", "c"):
+        list(maker.spans(RecordBatch(ENVIRONMENT._replace(env_id=env_id), [invocation(1, trace=TRACE)], 0)))
+    of_init = [finding(request_id=None)]
 
-    assert [] == spans_of(maker, finding(request_id="request-2"))
-    assert 1 == len(spans_of(maker, finding(request_id="request-4")))
+    assert [] == list(maker.spans(RecordBatch(ENVIRONMENT._replace(env_id="a"), of_init, 0)))
+    assert 1 == len(list(maker.spans(RecordBatch(ENVIRONMENT._replace(env_id="c"), of_init, 0))))
+    assert {FORGOTTEN: 1} == maker.left_out
 
 
 def test_a_payload_of_something_else_makes_nothing_and_is_counted() -> None:
