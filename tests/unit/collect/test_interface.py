@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import openapi_spec_validator
 import pytest
 from tests.unit.collect.samples import AT_MS, finding
 
@@ -19,6 +20,10 @@ PAGE = (Path(__file__).parents[3] / "docs" / "collector.md").read_text()
 
 def schema(name: str) -> dict[str, object]:
     return {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+
+
+def test_the_document_is_openapi() -> None:
+    openapi_spec_validator.validate(DOCUMENT)
 
 
 def test_routes_and_document_name_the_same_paths_and_methods() -> None:
