@@ -279,6 +279,15 @@ def encode(record: Record) -> str:
     return json.dumps(as_document(record), separators=(",", ":"), allow_nan=False)
 
 
+def encode_row(record: Record) -> str:
+    """Return one line of ASCII JSON, the record as a row; ``sources`` is one letter per field, or - for none."""
+    row = [kind_of(record), SCHEMA_VERSION, *record]
+    if "sources" in record._fields:
+        place = record._fields.index("sources") + 2
+        row[place] = _lettered(record._fields, row[place])
+    return json.dumps(row, separators=(",", ":"), allow_nan=False)
+
+
 def decode(line: str | bytes) -> Record:
     """Return the record that one line holds; RecordError names the first thing that is wrong with it."""
     try:
@@ -290,8 +299,10 @@ def decode(line: str | bytes) -> Record:
 
 def from_document(document: object) -> Record:
     """Return the record that a decoded JSON object stands for; strict about kind, version, fields and types."""
+    if isinstance(document, list):
+        document = _named_members(document)
     if not isinstance(document, dict):
-        raise RecordError(f"a record is a JSON object, not {_named(document)}")
+        raise RecordError(f"a record is a JSON object or a row, not {_named(document)}")
     kind = document.get("afterglow")
     if not isinstance(kind, str) or kind not in KINDS:
         raise RecordError(f'field "afterglow": {kind!r} is no kind of record; known: {", ".join(KINDS)}')
@@ -300,6 +311,37 @@ def from_document(document: object) -> Record:
         raise RecordError(f'field "v": schema version {version!r} is not {SCHEMA_VERSION}')
     cls = KINDS[kind]
     return cls(**_checked_fields(kind, _wire_types(kind), document))
+
+
+_LETTERS = {source: source[0] for source in SOURCES}
+_SOURCES_OF = {letter: source for source, letter in _LETTERS.items()}
+
+
+def _lettered(fields: tuple[str, ...], sources: Any) -> Any:
+    """Return the letters for ``sources``, or itself where they could not say all of it."""
+    if not _LETTERS.keys() >= set(sources.values()) or not sources.keys() <= set(fields):
+        return sources
+    return "".join([_LETTERS[sources[field]] if field in sources else "-" for field in fields])
+
+
+def _named_members(row: list[Any]) -> dict[str, Any]:
+    """Return the JSON object that a row stands for; what is wrong with its members is for others to say."""
+    kind = row[0] if row else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        return {"afterglow": kind}
+    fields = KINDS[kind]._fields
+    if len(row) != 2 + len(fields):
+        raise RecordError(f"{kind}: a row has {2 + len(fields)} members (kind, v, {', '.join(fields)}), not {len(row)}")
+    document = {"afterglow": kind, "v": row[1], **dict(zip(fields, row[2:], strict=True))}
+    if isinstance(document.get("sources"), str):
+        document["sources"] = _unlettered(kind, fields, document["sources"])
+    return document
+
+
+def _unlettered(kind: str, fields: tuple[str, ...], letters: str) -> dict[str, str]:
+    if len(letters) != len(fields) or not _SOURCES_OF.keys() | {"-"} >= set(letters):
+        raise RecordError(f'{kind}: field "sources" in a row has {len(fields)} letters of {"".join(_SOURCES_OF)}-')
+    return {field: _SOURCES_OF[letter] for field, letter in zip(fields, letters, strict=True) if letter != "-"}
 
 
 def _checked_fields(kind: str, types: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:

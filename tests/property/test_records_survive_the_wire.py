@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.strategies import any_record
 
-from afterglow.records import Record, RecordError, as_document, decode, encode, from_document
+from afterglow.records import Record, RecordError, as_document, decode, encode, encode_row, from_document
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -19,6 +19,15 @@ json_values = st.recursive(
 @given(any_record)
 def test_a_record_comes_back_as_it_was(record: Record) -> None:
     assert record == decode(encode(record))
+
+
+@given(any_record)
+def test_a_row_is_one_line_that_says_the_same(record: Record) -> None:
+    line = encode_row(record)
+
+    assert line.isascii()
+    assert "\n" not in line
+    assert record == decode(line)
 
 
 @given(any_record)

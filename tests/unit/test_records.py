@@ -7,12 +7,14 @@ import pytest
 
 from afterglow.records import (
     KINDS,
+    Init,
     Loss,
     Overhead,
     RecordError,
     as_document,
     decode,
     encode,
+    encode_row,
     from_document,
     kind_of,
 )
@@ -36,6 +38,33 @@ def test_the_wire_form_is_the_fields_after_kind_and_version() -> None:
     }
 
 
+def test_a_row_is_the_same_without_the_names() -> None:
+    assert json.loads(encode_row(LEDGER)) == ["loss", 1, 1_763_700_000_000, "facts", 10, 9, {"buffer-full": 1}]
+    assert LEDGER == decode(encode_row(LEDGER))
+
+
+def test_a_row_says_each_source_in_a_letter() -> None:
+    init = Init(1, 250.5, 20.0, *[None] * 7, {"init_ms": "platform", "extension_ms": "observed", "error_type": "hook"})
+
+    assert json.loads(encode_row(init))[-1] == "-po------h-"
+    assert init == decode(encode_row(init))
+
+
+@pytest.mark.parametrize("sources", [{"init_ms": "hearsay"}, {"nonsense": "hook"}])
+def test_sources_that_letters_cannot_say_stand_in_a_row_as_they_are(sources: dict[str, str]) -> None:
+    init = Init(1, *[None] * 9, sources)
+
+    assert init == decode(encode_row(init))
+
+
+@pytest.mark.parametrize("letters", ["-po", "-po------x-"])
+def test_letters_that_stand_for_nothing_are_refused(letters: str) -> None:
+    row = ["init", 1, 1, *[None] * 9, letters]
+
+    with pytest.raises(RecordError, match='init: field "sources" in a row has 11 letters of pho-'):
+        from_document(row)
+
+
 def test_every_kind_is_the_lower_case_name_of_its_record() -> None:
     assert {kind: kind_of(cls._make([None] * len(cls._fields))) for kind, cls in KINDS.items()} == {
         kind: kind for kind in KINDS
@@ -45,7 +74,15 @@ def test_every_kind_is_the_lower_case_name_of_its_record() -> None:
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
-        pytest.param([], "a record is a JSON object, not list", id="no object"),
+        pytest.param(1, "a record is a JSON object or a row, not int", id="no object"),
+        pytest.param([], 'field "afterglow": None is no kind of record', id="empty row"),
+        pytest.param(
+            ["loss"], "loss: a row has 7 members (kind, v, at_ms, of, seen, emitted, dropped), not 1", id="short row"
+        ),
+        pytest.param(
+            ["loss", 2, 1, "x", 1, 1, {}], 'field "v": schema version 2 is not 1', id="row of another version"
+        ),
+        pytest.param(["loss", 1, 1, "x", 1, "1", {}], 'loss: field "emitted" must be int', id="row of a wrong type"),
         pytest.param({}, 'field "afterglow": None is no kind of record; known: environment', id="no kind"),
         pytest.param(with_(afterglow="los"), "'los' is no kind of record", id="unknown kind"),
         pytest.param(with_(afterglow=["loss"]), "is no kind of record", id="kind of a wrong type"),

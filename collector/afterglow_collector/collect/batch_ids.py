@@ -55,10 +55,11 @@ class BatchIds:
             return Verdict.TOO_FAR_BEHIND
         return Verdict.DUPLICATE if seen.bitmap >> behind & 1 else Verdict.NEW
 
-    def add(self, env_id: str, seq: int, now_ms: int) -> bool:
-        """Note a batch as counted; False if it is not new."""
-        if self.look(env_id, seq) is not Verdict.NEW:
-            return False
+    def add(self, env_id: str, seq: int, now_ms: int) -> Verdict:
+        """Note a batch as counted, if it is new; return what was known of it before."""
+        verdict = self.look(env_id, seq)
+        if verdict is not Verdict.NEW:
+            return verdict
         seen = self._seen.pop(env_id, None)  # to stand at the end, with those heard of last
         if seen is None:
             self._make_room()
@@ -69,7 +70,7 @@ class BatchIds:
             self._seen[env_id] = Seen(seq, bitmap, now_ms)
         else:
             self._seen[env_id] = Seen(seen.highest, seen.bitmap | 1 << seen.highest - seq, now_ms)
-        return True
+        return verdict
 
     def forget_silent(self, now_ms: int) -> None:
         """Forget the environments that have been silent for longer than the time to live."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from afterglow_collector.collect.binning import Ints
 
-_FOLD_AT = 1 << 16  # distinct keys; below this folding is not worth its fixed cost
+_FOLD_AT = 1 << 18  # keys, 3 MB of them; below this folding costs more than all the rest of a count
 
 Counts = NDArray[np.uint32]
 

@@ -65,10 +65,9 @@ class State:
     def apply_batch(self, lsn: int, seq: int, received_ms: int, digest: Digest) -> Verdict:
         """Take a batch in, unless it is in already."""
         self.lsn = lsn
-        verdict = self.ids.look(digest.environment.env_id, seq)
+        verdict = self.ids.add(digest.environment.env_id, seq, received_ms)
         if verdict is not Verdict.NEW:
             return verdict
-        self.ids.add(digest.environment.env_id, seq, received_ms)
         self.batches += 1
         self.records += digest.records()
         self.windows.add(digest, self.over_before(received_ms))

@@ -1,8 +1,8 @@
 """Adds Invocations up by window: the collector's fast path, equal to ``afterglow.aggregate`` to the last digit.
 
-In: rows of figures of one window, as digests bring them. Out: per window counts, sums, minima, maxima and SEH1 bins.
+In: columns of figures of one window, as digests bring them. Out: per window counts, sums, minima, maxima and SEH1 bins.
 
-Rows wait until some thousands are together; then numpy takes each metric as one column. A window is known by
+They wait until some thousand rows are together; then numpy takes each metric as one column. A window is known by
 its slot, a small whole number that is used again once the window has been taken.
 """
 
@@ -38,22 +38,21 @@ class Waiting(NamedTuple):
 class Tally:
     """Figures by slot. ``refused_values`` counts what no metric can hold, and only ever grows."""
 
-    def __init__(self, metrics: frozenset[str], fields: tuple[str, ...], width: int) -> None:
+    def __init__(self, metrics: frozenset[str], fields: tuple[str, ...]) -> None:
         self.names = tuple(name for name in FORMULAS if name in metrics)
         self.totals = tuple(name in metrics for name in TOTALS)
         self.refused_values = 0
         self._fields = fields
-        self._width = width
-        self._rows: list[Floats] = []
+        self._columns: list[Floats] = []
         self._rows_waiting = 0
         self._waiting: list[Waiting] = []
         self._histogram = Histogram()
         self._figures = no_figures(len(self.names))
 
-    def add(self, slot: int, memory_mb: int | None, group: CallGroup, rows: Floats) -> None:
-        """Take the rows of one window and one environment in; there is at least one."""
+    def add(self, slot: int, memory_mb: int | None, group: CallGroup, columns: Floats) -> None:
+        """Take the columns of one window and one environment in; there is at least one row."""
         self._waiting.append(Waiting(slot, *group[1:], memory_mb or 0))
-        self._rows.append(rows)
+        self._columns.append(columns)
         self._rows_waiting += group.calls
         if self._rows_waiting >= ROWS_AT_ONCE:
             self.settle()
@@ -63,8 +62,8 @@ class Tally:
         if not self._waiting:
             return
         batches = np.array(self._waiting, np.int64)
-        table = np.concatenate(self._rows).reshape(-1, self._width)
-        self._rows.clear()
+        table = np.concatenate(self._columns, axis=1)
+        self._columns.clear()
         self._rows_waiting = 0
         self._waiting.clear()
         self._figures = self._figures.with_room_for(int(batches[:, 0].max()) + 1)
@@ -96,7 +95,7 @@ class Tally:
     def _settle_columns(self, batches: Ints, table: Floats) -> None:
         slots = np.repeat(batches[:, 0], batches[:, 1])
         starts = np.concatenate(([0], np.cumsum(batches[:-1, 1])))
-        columns = {field: np.ascontiguousarray(table[:, index]) for index, field in enumerate(self._fields)}
+        columns = dict(zip(self._fields, table, strict=True))
         memory_mb = np.where(batches[:, 6] == 0, np.nan, batches[:, 6])
         columns[MEMORY_MB] = np.repeat(memory_mb, batches[:, 1])
         keys: list[Ints] = []

@@ -1,6 +1,8 @@
 """Batches are read as `records.decode` reads their lines: the same are good, and the same words refuse the others."""
 
 import json
+from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -9,9 +11,11 @@ from hypothesis import strategies as st
 from tests.property.strategies import any_record
 from tests.unit.collect.samples import ANY_TIME, AT_MS, body, call, environment, finding, overhead
 
-from afterglow.records import Environment, Record, RecordError, decode, encode
+from afterglow.records import Environment, Record, RecordError, decode, encode, encode_row
 from afterglow_collector.collect import wire
 from afterglow_collector.collect.wire import BatchError, Limits, Refusal, as_record, decode_batch
+
+Encoder = Callable[[Record], str]
 
 
 def lines(*after_the_environment: str | bytes) -> bytes:
@@ -27,10 +31,13 @@ def changed(record: Record, **fields: Any) -> str:
     return json.dumps({**json.loads(encode(record)), **fields})
 
 
-@given(st.lists(any_record.filter(lambda record: not isinstance(record, Environment)), max_size=5))
-def test_a_batch_holds_the_records_that_were_sent(records: list[Record]) -> None:
+@given(
+    st.lists(any_record.filter(lambda record: not isinstance(record, Environment)), max_size=5),
+    st.sampled_from([(encode,), (encode_row,), (encode, encode_row), (encode_row, encode)]),
+)
+def test_a_batch_holds_the_records_that_were_sent(records: list[Record], forms: tuple[Encoder, ...]) -> None:
     limits = ANY_TIME._replace(from_ms=float("-inf"), until_ms=float("inf"))
-    found = decode_batch(lines(*map(encode, records)), limits)
+    found = decode_batch(lines(*(form(record) for form, record in zip(cycle(forms), records, strict=False))), limits)
 
     assert environment() == found.environment
     assert [] == found.refusals
@@ -53,6 +60,28 @@ def test_a_line_is_refused_when_the_reference_refuses_it(data: st.DataObject) ->
         expected, words = None, str(error)
 
     found = decode_batch(lines(line), limits)
+    if expected is None:
+        assert [words[:300]] == [refusal.reason for refusal in found.refusals]
+    else:
+        assert [expected] == [as_record(struct)._replace(**_sources(expected)) for struct in found.records]
+
+
+@given(st.data())
+def test_a_row_is_refused_when_the_reference_refuses_it(data: st.DataObject) -> None:
+    """One member of a good row becomes some other JSON value, or goes, or another comes."""
+    row = json.loads(encode_row(data.draw(st.sampled_from([call(), finding(), overhead()]))))
+    place = data.draw(st.integers(0, len(row) - 1).filter(lambda place: not isinstance(row[place], str) or place < 20))
+    values = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3)
+    row[place : place + data.draw(st.integers(0, 1))] = data.draw(
+        st.lists(values | st.lists(values, max_size=2), max_size=2)
+    )
+    limits = ANY_TIME._replace(from_ms=-100)
+    try:
+        expected: Record | None = decode(json.dumps(row))
+    except RecordError as error:
+        expected, words = None, str(error)
+
+    found = decode_batch(lines(json.dumps(row)), limits)
     if expected is None:
         assert [words[:300]] == [refusal.reason for refusal in found.refusals]
     else:
@@ -85,7 +114,12 @@ def test_bad_lines_are_named_and_good_ones_kept() -> None:
         (encode(call()).encode().replace(b'"ok"', b'"\xff"'), None),
         (encode(call()).replace('"sources":{}', '"sources":' + "[" * 20_000 + "]" * 20_000), None),
         ("[" * 20_000, None),
-        ("[1]", None),
+        ("[1]", "afterglow"),
+        ("1", None),
+        (encode_row(call(rss_bytes=2**53 + 1)), "rss_bytes"),
+        (encode_row(call(request_id="x" * 1025)), "request_id"),
+        (encode_row(call())[:-1] + ",1]", None),
+        ('["invocation",2]', None),
         ("{}", "afterglow"),
     ],
 )
@@ -119,7 +153,7 @@ def test_the_search_for_long_lines_misses_none(lengths: list[int], limit: int) -
     text = b"\n".join(b" " * length for length in lengths)
     one_by_one = any(length > limit for length in lengths)
 
-    assert one_by_one is not wire._lines_fit(text, limit)
+    assert one_by_one is not wire._lines_fit(text, 0, limit)
 
 
 @pytest.mark.parametrize(("at_ms", "reason"), [(AT_MS - 1, "too old"), (AT_MS + 1_001, "from the future")])
