@@ -94,11 +94,12 @@ class Recorder:
         if self.reports_alone and "platform_ms" in said.fields:
             said.fields["duration_ms"] = said.fields["platform_ms"]
         if said.about in self.running:
-            self.running[said.about].platform.update(said.fields)
+            self.running[said.about].platform.update(_worse(self.running[said.about].platform, said.fields))
             return True
         if said.about in self.told or len(self.said_early) >= MOST_EARLY:
             return False
-        self.said_early.setdefault(said.about, {}).update(said.fields)
+        early = self.said_early.setdefault(said.about, {})
+        early.update(_worse(early, said.fields))
         return True
 
     def begin_the_unseen(self, at_ns: int, agent_cpu_ms: float, init_verdict: tuple[str, str] | None) -> None:
@@ -233,3 +234,13 @@ class Recorder:
         cpu_ms = None if self.reports_alone else agent_cpu_ms  # several at once share what we burn
         invocation = invocation_of(running, clock.at_ms(running.invoked_ns), cpu_ms, verdict)
         return invocation, ending_of(running, round(clock.epoch_ms), context, verdict)
+
+
+def _worse(known: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said, less a success where something else is known: an extension can fail after the runtime.
+
+    runtimeDone and report both have a status, and batches can overtake one another.
+    """
+    if said.get("status") == "success" and known.get("status", "success") != "success":
+        return {name: value for name, value in said.items() if name != "status"}
+    return said

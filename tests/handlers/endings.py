@@ -115,6 +115,14 @@ def measures(event, context):
     return len(event["text"])
 
 
+def writes_to_tmp(event, context):
+    try:
+        with open("/tmp/afterglow-test", "w") as file:
+            file.write("x" * 100_000)
+    except OSError as error:
+        return error.strerror
+
+
 def sleeps(event, context):
     time.sleep(event["ms"] / 1000)
     return "slept"

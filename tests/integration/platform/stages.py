@@ -6,6 +6,8 @@ In: a handler, events, settings. Out: a Story: what the caller got, and what the
 
 import json
 import re
+import shlex
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 
 from bench.arms import Arm
 from bench.environment import plan_for, this_python
+from tests.integration.emulator.stage import write_extension
 from tests.integration.platform.told import Told, read_told
 
 from afterglow_layer.archive import unpacked_layer
@@ -65,6 +68,11 @@ class Scene(NamedTuple):
     misbehave: Misbehaviour | None = None
     layer: bool = True
     cwd: Path = HANDLERS
+    beside: Mapping[
+        str, str
+    ] = {}  # other extensions, there with our layer or without: name → their code after probe.py
+    prefix: Sequence[str] = ()  # what every process starts through: a program that spoils the surroundings
+    records: Path | None = None  # where our records go, if a folder of the test's own is not to be had
 
 
 def own_layer() -> Path:
@@ -80,8 +88,20 @@ def masked(body: bytes) -> bytes:
 def play(scene: Scene, events: Sequence[object]) -> Story:
     """Invoke with each event in turn, shut down, and return what came of it."""
     players = {"builtin": _play_builtin, "rie": _play_rie}
-    with tempfile.TemporaryDirectory(prefix="afterglow-test-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="afterglow-test-", dir=scene.records) as scratch:
         return players[scene.platform](scene, events, Path(scratch, "records.ndjson"))
+
+
+def layer_of(scene: Scene, scratch: Path) -> Path | None:
+    """Return the folder that becomes /opt: our layer, the other extensions, both, or none."""
+    if not scene.beside:
+        return own_layer() if scene.layer else None
+    folder = scratch / "layer"
+    if scene.layer and not folder.exists():
+        shutil.copytree(own_layer(), folder)
+    for name, code in scene.beside.items():
+        write_extension(folder / "extensions", name, code)
+    return folder
 
 
 def play_both(scene: Scene, events: Sequence[object]) -> tuple[Story, Story]:
@@ -100,10 +120,11 @@ def started(scene: Scene, records: Path) -> Iterator[Lambda]:
             "cwd": scene.cwd,
             "timeout_ms": TIMEOUT_MS["builtin"],
             "env": {**_settings_of_ours(records), **scene.env},
+            **({"launcher": scene.prefix} if scene.prefix else {}),
             **scene.settings,
         }
     )
-    layer = own_layer() if scene.layer else None
+    layer = layer_of(scene, records.parent)
     with Lambda(managed_python(scene.handler), settings=settings, misbehave=scene.misbehave, layer=layer) as function:
         yield function
 
@@ -128,7 +149,7 @@ def printed(seen: Sequence[Seen]) -> tuple[str, ...]:
 def _play_rie(scene: Scene, events: Sequence[object], records: Path) -> Story:
     heard, took_ms = [], []
     run_dir = Path(tempfile.mkdtemp(prefix="afterglow-test-"))
-    sandbox, logs = session.start(_plan(scene), run_dir, records)
+    sandbox, logs = session.start(_plan(scene, records.parent), run_dir, records)
     try:
         for event in events:
             answer = invoke(sandbox.invoke_port, json.dumps(event).encode(), PATIENCE_S)
@@ -142,12 +163,17 @@ def _play_rie(scene: Scene, events: Sequence[object], records: Path) -> Story:
     return Story(heard, took_ms, read_told(records), (), lines)
 
 
-def _plan(scene: Scene) -> Plan:
+def _plan(scene: Scene, scratch: Path) -> Plan:
     """RIE with our settings; nothing freezes, as nothing does under RIE."""
-    arm = Arm("layer", own_layer() if scene.layer else None, dict(scene.env))
-    return plan_for(arm, scene.handler, scene.cwd)._replace(
-        timeout_s=TIMEOUT_MS["rie"] // 1000, memory_mb=scene.settings.get("memory_mb", 128)
-    )
+    plan = plan_for(Arm("layer", layer_of(scene, scratch), dict(scene.env)), scene.handler, scene.cwd)
+    seconds = max(scene.settings.get("timeout_ms", 0), TIMEOUT_MS["rie"]) // 1000
+    plan = plan._replace(timeout_s=seconds, memory_mb=scene.settings.get("memory_mb", 128))
+    if not scene.prefix or plan.rie is None:
+        return plan
+    through = scratch / "rie"  # all that it starts inherits what the prefix has done
+    through.write_text(f'#!/bin/sh\nexec {shlex.join([*scene.prefix, str(plan.rie)])} "$@"\n')
+    through.chmod(0o755)
+    return plan._replace(rie=through)
 
 
 def _settings_of_ours(records: Path) -> dict[str, str]:
