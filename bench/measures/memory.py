@@ -17,6 +17,7 @@ TITLE = "the extension's memory"
 BUDGET_MB = 14.0
 FLAT_KB_PER_1000 = 100.0
 POINTS = (1, 100, 500, 1000, 1500, 2000)
+MANY = 10_000  # once, with defaults
 JUDGED_AT = 1000
 REPEATS = 3
 SETTLE_S = 0.2
@@ -80,7 +81,20 @@ def measure(effort: Effort, show: Callable[[Table], None]) -> Section:
             Budget(f"PSS after {JUDGED_AT:,} invocations, {kind}", BUDGET_MB, "MB", _spread(judged), SPREAD),
             Budget(f"Growth per 1,000 invocations, {kind}", FLAT_KB_PER_1000, "KB", _spread(growth), SPREAD),
         ]
-    return Section(METHOD, budgets, [Table(HEAD, rows)], [])
+    tables = [Table(HEAD, rows)]
+    if not effort.quick:
+        tables.append(_many())
+        show(tables[-1])
+    return Section(METHOD, budgets, tables, [])
+
+
+def _many() -> Table:
+    """Return the memory along one environment's life of MANY invocations."""
+    handler, env = KINDS["defaults"]
+    points = (1000, *range(2000, MANY + 1, 2000))
+    run = _run(handler, env, points)
+    cells = [f"{run[point].pss / 1e6:.2f}" for point in points]
+    return Table(["PSS, MB, after", *(f"{point:,}" for point in points)], [["defaults, one environment", *cells]])
 
 
 HEAD = ["PSS, MB, after", *(f"{point:,}" for point in POINTS), "KB per 1,000", "private, MB", "kernel's PSS, MB"]
@@ -108,12 +122,12 @@ def _kb_per_1000(run: dict[int, Memory]) -> float:
     return slope([(point / 1000, memory.pss / 1000) for point, memory in run.items() if point >= JUDGED_AT])
 
 
-def _run(handler: str, env: dict[str, str]) -> dict[int, Memory]:
+def _run(handler: str, env: dict[str, str], points: tuple[int, ...] = POINTS) -> dict[int, Memory]:
     arm = layer_arm(this_python())._replace(env={**DEFAULTS, **env})
     with started(plan_for(arm, handler)) as environment:
         return {
             point: _read_after(environment, before, point)
-            for before, point in zip((0, *POINTS[:-1]), POINTS, strict=True)
+            for before, point in zip((0, *points[:-1]), points, strict=True)
         }
 
 
