@@ -1,15 +1,16 @@
 """The ``afterglow`` command. In: its arguments. Out: an exit status.
 
 0 it worked · 1 it did not · 2 wrong usage · 3 ``--fail-on`` found something · 130 Ctrl-C or SIGTERM.
-Each verb's module is imported when its turn comes; ``--help`` costs argparse alone.
+Each verb's module is imported when its turn comes; ``--help`` costs argparse alone. docs/cli.md is the user's side.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from afterglow.version import __version__
-from afterglow_layer.commands import collect, layer, run
+from afterglow_layer.commands import collect, completion, configuration, layer, run
 from afterglow_layer.failure import Failure
 
 INTERRUPTED = 130
@@ -20,6 +21,12 @@ examples:
   afterglow run app.handler --event event.json     the same with an event of your own
   afterglow layer build                            dist/afterglow-layer-x86_64.zip and -arm64.zip
   afterglow collect                                take records over HTTP, hand them on as metrics
+  source <(afterglow completion bash)              complete this command with the tab key
+
+options of a command come from flags, else from the environment (--memory of run is AFTERGLOW_RUN_MEMORY), else from
+the TOML file that --config or AFTERGLOW_CONFIG names (memory = 512 in its table [run])
+
+exit status: 0 it worked · 1 it did not · 2 wrong usage · 3 --fail-on found something · 130 Ctrl-C or SIGTERM
 """
 
 
@@ -36,13 +43,18 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_to(verbs)
     layer.add_to(verbs)
     collect.add_to(verbs)
+    completion.add_to(verbs)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that ``arguments`` ask for and return its exit status."""
-    asked = build_parser().parse_args(arguments)
+    parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        completion.answer_shell(parser)
+    asked = parser.parse_args(arguments)
     try:
+        configuration.complete(asked, parser, arguments, os.environ)
         status: int = asked.act(asked)
     except Failure as failure:
         print(f"afterglow: {failure}", file=sys.stderr)

@@ -3,7 +3,7 @@
 In: what each of the three says, as text. Out: ``Options``, or an OptionError that names the setting, where it
 was set and what would be right. A flag wins over the environment, the environment over the file.
 
-``--grace-s`` is AFTERGLOW_COLLECT_GRACE_S in the environment, and ``grace-s`` in the file.
+``--grace-s`` is AFTERGLOW_COLLECT_GRACE_S in the environment, and ``grace-s`` in the file's table ``[collect]``.
 """
 
 # ruff: noqa: E501 - the settings are a table: one setting, one row
@@ -165,7 +165,7 @@ def _said(
         return flag_of(name), flags[name]
     if environ.get(variable):
         return variable, environ[variable]
-    return (f"config file: {key}", file[key]) if key in file else None
+    return (f"config file: collect.{key}", file[key]) if key in file else None
 
 
 def _value(option: Option, where: str, said: Any) -> Any:

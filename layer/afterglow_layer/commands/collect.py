@@ -2,14 +2,26 @@
 
 import argparse
 import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from afterglow_collector.collect.options import TABLE, OptionError, Options, flag_of, resolve  # light: no third party
-from afterglow_layer.commands.collect_logs import EXAMPLES, add_logs_options, collect_from_logs
+from afterglow_collector.collect.options import (  # light: no third party
+    TABLE,
+    TOKENS_VARIABLE,
+    Option,
+    OptionError,
+    Options,
+    flag_of,
+    resolve,
+)
+from afterglow_layer.commands import configuration
+from afterglow_layer.commands.aws_options import add_aws_options, aws_environment
+from afterglow_layer.commands.collect_logs import EXAMPLES, LOGS_ALONE, add_logs_options, collect_from_logs
 from afterglow_layer.failure import Failure, usage
+
+KINDS = ("stdout", "file:", "cloudwatch-logs:", "cloudwatch-agent:", "xray:", "otlp:")
+"""How a --sink begins, for completion; a test holds it to afterglow_collector.sinks.spec."""
 
 EPILOG = f"""\
 {EXAMPLES}
@@ -18,11 +30,11 @@ EPILOG = f"""\
   afterglow collect --listen 0.0.0.0:9477 --token-file tokens.txt --tls-cert server.pem
   afterglow collect --listen unix:/run/afterglow.sock --config collect.toml
 
-Each option can also be set in the environment (--grace-s is AFTERGLOW_COLLECT_GRACE_S) or in the TOML file
-(grace-s = 30). A flag wins over the environment, the environment over the file. Bearer tokens come from
+Each option can also be set in the environment (--grace-s is AFTERGLOW_COLLECT_GRACE_S) or in the TOML file's table
+[collect] (grace-s = 30). A flag wins over the environment, the environment over the file. Bearer tokens come from
 --token-file or AFTERGLOW_COLLECT_TOKENS. SIGHUP reads tokens and certificate again, SIGTERM stops in order.
 
-exit status: 0 stopped in order · 1 it could not start, or go on · 2 wrong usage
+exit status: 0 stopped in order, or read · 1 it could not start, or go on · 2 wrong usage · 130 Ctrl-C in --from logs
 """
 
 
@@ -43,7 +55,6 @@ def add_to(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         dest="source",
         help="logs: read the functions' log groups instead, and show what they tell (default: http)",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with any of the settings below")
     groups: dict[str, Any] = {}
     for name, option in TABLE.items():
         if option.topic not in groups:
@@ -54,9 +65,20 @@ def add_to(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         else:
             how["metavar"] = name.rpartition("_")[2].upper() if "_" in name else name.upper()
         default = _shown(getattr(Options(), name))
-        groups[option.topic].add_argument(flag_of(name), help=f"{option.meaning}{default}", **how)
+        action = groups[option.topic].add_argument(flag_of(name), help=f"{option.meaning}{default}", **how)
+        action.completer = _completer(name, option)
+    add_aws_options(parser)
     add_logs_options(parser)
+    configuration.adopt(parser, "collect", elsewhere=TABLE, variables=[TOKENS_VARIABLE])
     parser.set_defaults(act=act)
+
+
+def _completer(name: str, option: Option) -> Callable[..., list[str]] | None:
+    """Return what argcomplete asks for the words that may come; None: file names."""
+    words = option.allowed.split(" or ")
+    if name == "sink":
+        return lambda **_: list(KINDS)
+    return (lambda **_: words) if len(words) > 1 and all(word.isalpha() for word in words) else None
 
 
 def _shown(default: Any) -> str:
@@ -69,11 +91,17 @@ def _shown(default: Any) -> str:
 def act(asked: argparse.Namespace) -> int:
     """Run the service until it is told to stop; or read logs."""
     if asked.source == "logs":
+        for name in sorted(asked.given & TABLE.keys()):
+            raise usage(f"{flag_of(name)} is the service's; it does not go with --from logs")
         return collect_from_logs(asked)
     if asked.groups:
         raise usage(f"{asked.groups[0]!r} is too much; log groups go with --from logs")
+    for name in sorted(asked.given & LOGS_ALONE):
+        raise usage(f"{flag_of(name)} goes with --from logs")
+    os.environ.update(aws_environment(asked))
     try:
-        options = resolve(vars(asked), os.environ, _read_config(asked.config))
+        file = {key: said for key, said in asked.settings.items() if key.replace("-", "_") in TABLE}
+        options = resolve(vars(asked), os.environ, file)
     except OptionError as error:
         raise usage(str(error)) from None
     try:
@@ -88,19 +116,3 @@ def act(asked: argparse.Namespace) -> int:
         return server.run(options)
     except (StartError, ListenError) as error:
         raise Failure(str(error)) from None
-
-
-def _read_config(path: Path | None) -> Mapping[str, Any]:
-    if path is None:
-        return {}
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - when there is a file to read
-    else:
-        import tomli as tomllib  # noqa: PLC0415 - the same, before it was in the standard library
-    try:
-        settings: dict[str, Any] = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise usage(f"--config {path}: {getattr(error, 'strerror', None) or error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise usage(f"--config {path}: not TOML: {error}") from None
-    return settings

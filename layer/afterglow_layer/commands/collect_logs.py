@@ -25,6 +25,10 @@ examples:
 """
 
 
+LOGS_ALONE = frozenset(("since", "until", "cursor", "output", "prices", "refresh_prices"))
+"""Options that mean nothing to the service."""
+
+
 def add_logs_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``--from logs``."""
     group = parser.add_argument_group("--from logs")
@@ -35,9 +39,6 @@ def add_logs_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--until", metavar="TIME", help="the same (default: now)")
     group.add_argument("--cursor", type=Path, metavar="FILE", help="keep what is read here; go on from it")
     group.add_argument("--output", choices=["table", "json"], default="table", help="default: table")
-    group.add_argument("--profile", help="AWS profile (default: AWS_PROFILE, as boto3 has it)")
-    group.add_argument("--region", help="AWS region (default: AWS_REGION, or the profile's)")
-    group.add_argument("--endpoint-url", metavar="URL", help="another endpoint for AWS, for local stacks")
     group.add_argument("--prices", type=Path, metavar="FILE", help="a price table (default: the packaged one)")
     group.add_argument(
         "--refresh-prices", action="store_true", help="ask AWS for today's prices; with --prices, keep them there"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afterglow.records import encode
+from afterglow_layer.commands import configuration
 from afterglow_layer.commands.run_options import EPILOG, add_options
 from afterglow_layer.failure import Failure
 
@@ -31,6 +32,7 @@ def add_to(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.set_defaults(act=act)
     add_options(parser)
+    configuration.adopt(parser, "run")
 
 
 def act(asked: argparse.Namespace) -> int:

@@ -23,6 +23,8 @@ NOISE = {
 """The caller's own workshop: a function that leans on it would not find it on Lambda."""
 
 NOISE_PREFIXES = ("PYTHON", "PIP_", "COVERAGE_", "PYTEST_", "AWS_LAMBDA_")
+COMMAND_PREFIXES = ("AFTERGLOW_CONFIG", "AFTERGLOW_RUN_", "AFTERGLOW_COLLECT_", "AFTERGLOW_LAYER_")
+"""Settings of the command line, tokens among them: the function has others."""
 
 
 class Stage(NamedTuple):
@@ -41,7 +43,11 @@ class Stage(NamedTuple):
 
 def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the caller's environment without NOISE."""
-    return {name: value for name, value in environ.items() if name not in NOISE and not name.startswith(NOISE_PREFIXES)}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in NOISE and not name.startswith((*NOISE_PREFIXES, *COMMAND_PREFIXES))
+    }
 
 
 def build(environ: Mapping[str, str], stage: Stage, asked: Mapping[str, str]) -> dict[str, str]:

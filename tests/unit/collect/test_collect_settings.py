@@ -57,7 +57,7 @@ def test_sinks_are_several_flags_words_or_an_array() -> None:
     [
         ({"grace_s": "soon"}, {}, {}, "--grace-s 'soon' is not a whole number from 0 to 3600"),
         ({}, {PREFIX + "GRACE_S": "-1"}, {}, "AFTERGLOW_COLLECT_GRACE_S '-1' is not"),
-        ({}, {}, {"grace-s": 1.5}, "config file: grace-s '1.5' is not"),
+        ({}, {}, {"grace-s": 1.5}, "config file: collect.grace-s '1.5' is not"),
         ({}, {}, {"grace_s": 1}, "config file: no setting is called 'grace_s'; known: checkpoint-mb"),
         ({"durability": "maybe"}, {}, {}, "is not disk or none"),
         ({"insecure": "perhaps"}, {}, {}, "is not on or off"),

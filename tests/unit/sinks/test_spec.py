@@ -10,7 +10,8 @@ from afterglow_collector.sinks.cloudwatch_agent import CloudWatchAgent
 from afterglow_collector.sinks.cloudwatch_logs import CloudWatchLogs
 from afterglow_collector.sinks.file import RotatingFile
 from afterglow_collector.sinks.otlp import OtlpMetrics, OtlpTraces
-from afterglow_collector.sinks.spec import SpecError, make_sinks
+from afterglow_collector.sinks.spec import MAKERS, SpecError, make_sinks
+from afterglow_layer.commands.collect import KINDS
 
 
 def test_a_file_with_its_options() -> None:
@@ -81,6 +82,10 @@ def test_what_makes_no_sense_is_said(text: str, said: str) -> None:
         make_sinks(text, {})
 
     assert said in str(refused.value)
+
+
+def test_completion_knows_every_kind() -> None:
+    assert list(MAKERS) == [kind.rstrip(":") for kind in KINDS]
 
 
 def test_a_light_sink_imports_no_heavy_one() -> None:
