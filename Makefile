@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
+ADOT   := $(VENV)/adot/.ready
 SHELL  := /bin/bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -24,7 +25,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## Profile two functions with a bug and their repaired twins under RIE, and show the reports
 	@$(BIN)/python examples/demo.py
 
-test: setup ## Run the tests
+# AWS' own EMF exporter, for the tests that compare with it: its packages do not go with ours.
+$(ADOT): tests/data/adot-requirements.txt $(STAMP)
+	@$(BIN)/python -m venv --clear $(VENV)/adot
+	@$(VENV)/adot/bin/python -m pip install --quiet --no-deps --requirement $<
+	@touch $@
+
+test: setup $(ADOT) ## Run the tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal --reruns 2 $(ARGS)
 
 lint: setup ## Check format, lint, types and the import contract

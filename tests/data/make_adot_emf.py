@@ -1,7 +1,8 @@
 """Writes adot-emf.json: what the EMF exporter of the AWS Distro for OpenTelemetry makes of the same values.
 
-pip install aws-opentelemetry-distro      (80 packages: not a part of the development environment)
-python tests/data/make_adot_emf.py > tests/data/adot-emf.json
+`make test` makes .venv/adot out of adot-requirements.txt; then, to record anew:
+
+.venv/adot/bin/python tests/data/make_adot_emf.py > tests/data/adot-emf.json
 """
 
 import json
