@@ -69,6 +69,7 @@ def _figures(figures: Statistics) -> dict[str, Any]:
         "errors": counts["errors"],
         "timeouts": counts["timeouts"],
         "cold_starts": counts["cold_starts"],
+        "failed_inits": counts["failed_inits"],
         "cold_start_share": counts["cold_starts"] / reports if reports else None,
         "init_ms": summary(distributions["init_ms"]),
         "restore_ms": summary(distributions["restore_ms"]),

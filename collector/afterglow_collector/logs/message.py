@@ -1,4 +1,4 @@
-"""Tells what a log message is. In: the message. Out: a Report, a Record, or a Verdict on why it is neither.
+"""Tells what a log message is. In: the message. Out: a Report, an InitReport, a Record, or a Verdict on why it is none.
 
 Whatever it is, it raises nothing: log groups hold all that functions ever print.
 """
@@ -7,28 +7,42 @@ import json
 from enum import Enum
 
 from afterglow.records import Record, RecordError, from_document
-from afterglow_collector.logs.report_line import Report, report_of_json, report_of_text
+from afterglow_collector.logs.report_line import (
+    InitReport,
+    Report,
+    init_report_of_json,
+    init_report_of_text,
+    report_of_json,
+    report_of_text,
+)
 
 MAX_CHARACTERS = 262_144
 """A record is some hundred bytes, its longest kinds a few thousand. What is longer is a function's own."""
 
-PATTERN = '?"REPORT RequestId" ?"platform.report" ?"\\"afterglow\\""'
+PATTERN = '?"REPORT RequestId" ?"INIT_REPORT" ?"platform.report" ?"platform.initReport" ?"\\"afterglow\\""'
 """FilterLogEvents' words for "any of these": the service then sends these lines alone."""
 
 
 class Verdict(Enum):
-    """Why a message is neither a report nor a record."""
+    """Why a message is no report and no record."""
 
     OTHER = "other"  # what functions print
     BROKEN = "broken"  # it says that it is one, but is not whole, or is of a newer version
     ENORMOUS = "enormous"
 
 
-def read_message(message: str) -> Report | Record | Verdict:
+Found = Report | InitReport | Record | Verdict
+
+MARKS = ('"afterglow"', '"platform.report"', '"platform.initReport"')
+
+
+def read_message(message: str) -> Found:
     """Return what the message holds."""
     if message.startswith("REPORT "):
         return report_of_text(message[:MAX_CHARACTERS]) or Verdict.BROKEN
-    marked = '"afterglow"' in message[:200] or '"platform.report"' in message[:200]
+    if message.startswith("INIT_REPORT "):
+        return init_report_of_text(message[:MAX_CHARACTERS]) or Verdict.BROKEN
+    marked = any(mark in message[:200] for mark in MARKS)
     if not marked or not message.lstrip().startswith("{"):
         return Verdict.OTHER
     if len(message) > MAX_CHARACTERS:
@@ -40,11 +54,13 @@ def read_message(message: str) -> Report | Record | Verdict:
     return _read_document(document)
 
 
-def _read_document(document: object) -> Report | Record | Verdict:
+def _read_document(document: object) -> Found:
     if not isinstance(document, dict):
         return Verdict.OTHER
     if document.get("type") == "platform.report":
         return report_of_json(document) or Verdict.BROKEN
+    if document.get("type") == "platform.initReport":
+        return init_report_of_json(document) or Verdict.BROKEN
     if "afterglow" not in document:
         return Verdict.OTHER
     try:

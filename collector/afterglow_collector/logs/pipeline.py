@@ -18,7 +18,7 @@ from afterglow_collector.logs.as_records import records_of
 from afterglow_collector.logs.fetch import LogEvent
 from afterglow_collector.logs.message import Verdict, read_message
 from afterglow_collector.logs.origin import environment_of
-from afterglow_collector.logs.report_line import Report
+from afterglow_collector.logs.report_line import InitReport, Report
 from afterglow_collector.logs.subscription import Delivery
 from afterglow_collector.sinks.contract import EMF, FINDING, RECORD
 
@@ -56,6 +56,8 @@ class Pipeline:
             if isinstance(found, Verdict):
                 if found is not Verdict.OTHER:
                     lost[found.value] = lost.get(found.value, 0) + 1
+            elif isinstance(found, InitReport):
+                continue  # what came of it, the invocation's own line says
             elif not isinstance(found, Report):
                 records.append(found)
             elif reports_count:

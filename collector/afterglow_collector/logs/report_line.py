@@ -7,6 +7,12 @@ Two forms (Lambda developer guide, "Log and report formats"): the text format's 
 
 and the JSON format's ``{"time": …, "type": "platform.report", "record": {"requestId": …, "metrics": {…}}}``, which is
 the Telemetry API's event as well. A field that is not there is None.
+
+An Init that did not succeed has a line of its own, once for each try, with no invocation's id in it:
+
+    INIT_REPORT Init Duration: 9999.87 ms   Phase: init   Status: timeout
+
+or ``platform.initReport`` with ``{"phase", "status", "errorType", "metrics": {"durationMs"}}``.
 """
 
 import re
@@ -27,6 +33,13 @@ class Report(NamedTuple):
     init_ms: float | None  # None: no cold start, or one that provisioned concurrency or SnapStart has hidden
     restore_ms: float | None  # SnapStart
     status: str  # success, error, timeout, failure; unknown where the line does not say
+    error_type: str | None
+
+
+class InitReport(NamedTuple):
+    """What Lambda says of one try of an Init."""
+
+    status: str  # as in Report
     error_type: str | None
 
 
@@ -73,6 +86,24 @@ def report_of_json(document: dict[str, Any]) -> Report | None:
         _optional(metrics.get("restoreDurationMs")),
         str(record.get("status", "unknown")),
         str(record["errorType"]) if record.get("errorType") else None,
+    )
+
+
+def init_report_of_text(message: str) -> InitReport | None:
+    """Return what an INIT_REPORT line says."""
+    fields = dict(FIELD.findall(message[len("INIT_REPORT ") :]))
+    if "Init Duration" not in fields:
+        return None
+    return InitReport(fields.get("Status", "unknown").strip(), fields.get("Error Type", "").strip() or None)
+
+
+def init_report_of_json(document: dict[str, Any]) -> InitReport | None:
+    """Return what a ``platform.initReport`` event says."""
+    record = document.get("record")
+    if not isinstance(record, dict):
+        return None
+    return InitReport(
+        str(record.get("status", "unknown")), str(record["errorType"]) if record.get("errorType") else None
     )
 
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from afterglow.distribution import Distribution
 from afterglow.records import Environment, Finding, Init, Record
-from afterglow_collector.logs.message import Verdict
-from afterglow_collector.logs.report_line import Report
+from afterglow_collector.logs.message import Found, Verdict
+from afterglow_collector.logs.report_line import InitReport, Report
 
 TIMED = ("duration_ms", "init_ms", "restore_ms", "max_memory_mb", "import_ms")
 """The distributions: the first four from REPORT lines, the last from records."""
 
 COUNTED = (
-    *("reports", "cold_starts", "restores", "errors", "timeouts", "billed_ms", "billed_mb_ms"),
+    *("reports", "cold_starts", "failed_inits", "restores", "errors", "timeouts", "billed_ms", "billed_mb_ms"),
     *("records", "lingering", "resumed", "lost", "broken", "enormous"),
 )
 FAILED = frozenset(("error", "failure", "timeout"))
@@ -31,10 +31,12 @@ class Statistics:
     memory_mb: dict[int, int] = field(default_factory=dict)
     arch: str | None = None
 
-    def add(self, found: Report | Record | Verdict) -> None:
+    def add(self, found: Found) -> None:
         """Take in what a message holds."""
         if isinstance(found, Report):
             self._add_report(found)
+        elif isinstance(found, InitReport):
+            self.counts["failed_inits"] += found.status in FAILED
         elif isinstance(found, Verdict):
             if found is not Verdict.OTHER:
                 self.counts[found.value] += 1

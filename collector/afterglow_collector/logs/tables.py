@@ -59,10 +59,11 @@ def _arch(row: Row) -> str:
 TABLES: list[tuple[str, Callable[[Row], bool], list[Column]]] = [
     (
         "Cold starts",
-        lambda row: bool(row["cold_starts"]),
+        lambda row: bool(row["cold_starts"] or row["failed_inits"]),
         [
             ("cold starts", _count("cold_starts")),
             ("share", _share),
+            ("failed inits", _count("failed_inits")),
             ("init p50", _of("init_ms", "p50")),
             ("p95", _of("init_ms", "p95")),
             ("max", _of("init_ms", "max")),

@@ -22,6 +22,7 @@ from afterglow_collector.logs.pull import Slice, Stretch, all_figures, plan_slic
 from afterglow_collector.prices.refresh import fetch_table
 from afterglow_collector.prices.table import PriceError, Prices, parse_prices, read_prices
 from afterglow_collector.sinks.aws import STALE_CREDENTIALS, code_of, region_of
+from afterglow_collector.words import counted
 from afterglow_layer.commands.collect_logs_progress import counting
 from afterglow_layer.failure import Failure, usage
 
@@ -105,7 +106,7 @@ def pull_document(
         if kept.path is not None:
             write_cursor(kept.path, cursor)
 
-    with counting(f"reading {len(groups)} log groups", len(slices)) as step:
+    with counting(f"reading {counted(len(groups), 'log group')}", len(slices)) as step:
         unsettled = pull(client, slices, cursor.groups, save, lambda piece, _: step(_short(piece)))
     figures = all_figures([*(cursor.groups[group].functions for group in groups), unsettled])
     setting = Setting(groups, stretch.from_ms, stretch.to_ms, valued, _architectures(clients))

@@ -1,9 +1,12 @@
 """`afterglow collect --from logs` as a process, against log groups over real HTTP."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -93,6 +96,55 @@ def test_it_goes_on_where_it_was_interrupted(collect: Collect, logs: MakeLogs, f
     assert (1, "sign in again") == (first.status, first.errors.strip()[-13:]), first.errors
     assert 2 == second.function(one.function)["invocations"] == third.function(one.function)["invocations"]
     assert asked_after < 8, "the slices that were done are not read again"
+
+
+def test_after_a_kill_9_in_mid_run_it_goes_on_and_counts_each_line_once(
+    collect: Collect, logs: MakeLogs, front: Front, aws_url: str, tmp_path: Path
+) -> None:
+    one = logs()
+    for hours in range(1, 8):
+        one.put(*[report_text()] * hours, ago_ms=hours * 3_600_000 + 60_000)
+    cursor = tmp_path / "pull.json"
+    front.hold("FilterLogEvents", after=4)
+    command = [sys.executable, "-m", "afterglow_layer", "collect", "--from", "logs", one.group, "--since", "8h"]
+    command += ["--cursor", str(cursor), "--endpoint-url", aws_url]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        assert front.holding.wait(60), "it did not come as far as the fifth slice"
+        process.kill()
+    front.released.set()
+    kept = json.loads(cursor.read_text())
+    before = front.actions().count("FilterLogEvents")
+    done = collect(one.group, "--cursor", str(cursor), "--output", "json")
+
+    assert -9 == process.returncode
+    assert kept["from_ms"] + 4 * 3_600_000 == kept["groups"][one.group]["done_to_ms"]
+    assert sum(range(1, 8)) == done.function(one.function)["invocations"]
+    assert front.actions().count("FilterLogEvents") - before < 8, "the slices that were done are not read again"
+
+
+def test_a_terminal_has_a_bar_that_moves_and_is_gone_in_the_end(logs: MakeLogs, aws_url: str) -> None:
+    one = logs()
+    one.put(report_text())
+    command = [sys.executable, "-m", "afterglow_layer", "collect", "--from", "logs", one.group, "--since", "8h"]
+    ours, its = os.openpty()
+    process = subprocess.Popen(
+        [*command, "--endpoint-url", aws_url],
+        stdout=subprocess.DEVNULL,
+        stderr=its,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(its)
+    shown = b""
+    with suppress(OSError):  # EIO: the last one who could write has gone
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    steps = {int(step) for step in re.findall(rb"(\d+)/9", shown)}
+
+    assert 0 == process.wait()
+    assert b"reading 1 log group" in shown
+    assert {0, 9} <= steps, shown
+    assert shown.rstrip().endswith((b"\x1b[2K", b"\x1b[?25h")), f"the bar is still there: {shown[-60:]!r}"
 
 
 def test_what_is_new_since_the_last_time_is_added(collect: Collect, logs: MakeLogs, tmp_path: Path) -> None:

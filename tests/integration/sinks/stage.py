@@ -44,6 +44,8 @@ class Front:
         self.answers: dict[str, bytes] = {}
         self.requests: list[Request] = []
         self.lock = threading.Lock()
+        self.hold_at: tuple[str, int] | None = None
+        self.holding, self.released = threading.Event(), threading.Event()
 
     def fail(self, action: str, status: int, code: str, *, after: int = 0, **headers: str) -> None:
         """Answer so to the next request of this action, after so many good ones."""
@@ -53,6 +55,16 @@ class Front:
     def say(self, action: str, document: dict[str, Any]) -> None:
         """Answer every request of this action so: for services that moto has not got."""
         self.answers[action] = json.dumps(document).encode()
+
+    def hold(self, action: str, after: int) -> None:
+        """Leave a request of this action without an answer, after so many that had one, until ``released`` is set."""
+        self.hold_at = action, after
+
+    def _hold(self, action: str) -> None:
+        if self.hold_at is not None and action == self.hold_at[0] and self.actions().count(action) > self.hold_at[1]:
+            self.hold_at = None
+            self.holding.set()
+            self.released.wait(LIMIT_S)
 
     def actions(self) -> list[str]:
         return [request.action for request in self.requests]
@@ -69,6 +81,7 @@ class Front:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         action = handler.headers.get("X-Amz-Target", handler.path).rpartition(".")[2]
         self.requests.append(Request(action, dict(handler.headers), body))
+        self._hold(action)
         fault = self.fault_for(action)
         if fault is not None and fault.code:
             text = json.dumps({"__type": fault.code, "message": f"{fault.code} on demand"}).encode()

@@ -11,7 +11,7 @@ from tests.unit.sinks.samples import invocation
 from afterglow.records import Invocation, encode
 from afterglow_collector.logs.message import MAX_CHARACTERS, Verdict, read_message
 from afterglow_collector.logs.origin import Origin, origin_of
-from afterglow_collector.logs.report_line import Report
+from afterglow_collector.logs.report_line import InitReport, Report
 
 WARM = Report("8f507cfc-xmpl-4697-b07a-ac58fc914c95", 12.05, 13, 128, 40, None, None, "unknown", None)
 
@@ -46,6 +46,41 @@ def test_report_events_of_the_json_format() -> None:
     found = read_message(report_json(status="error", errorType="Runtime.Unknown", metrics=metrics))
 
     assert Report("8f507cfc", 12.05, 13, 128, 40, 211.01, 1.5, "error", "Runtime.Unknown") == found
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("INIT_REPORT Init Duration: 9999.87 ms\tPhase: init\tStatus: timeout", InitReport("timeout", None)),
+        (
+            "INIT_REPORT Init Duration: 61.02 ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError",
+            InitReport("error", "Runtime.ExitError"),
+        ),
+        ("INIT_REPORT Init Duration: 120.00 ms\tPhase: init", InitReport("unknown", None)),
+        ("INIT_REPORT of the day", Verdict.BROKEN),
+        (
+            '{"type": "platform.initReport", "record": {"phase": "init", "status": "failure", "errorType": "Runtime.X"}}',
+            InitReport("failure", "Runtime.X"),
+        ),
+        ('{"type": "platform.initReport", "record": null}', Verdict.BROKEN),
+    ],
+)
+def test_an_init_has_a_report_of_its_own(message: str, expected: InitReport | Verdict) -> None:
+    assert expected == read_message(message)
+
+
+def test_a_report_with_everything_that_lambda_knows_of() -> None:
+    tracing = {"spanId": "1", "type": "X-Amzn-Trace-Id", "value": "Root=1-5e34a614-xmpl;Sampled=1"}
+    spans = [{"name": "responseLatency", "start": "2026-11-21T08:00:00.000Z", "durationMs": 3.2}]
+    everything = {"initDurationMs": 1.0, "restoreDurationMs": 540.31, "billedRestoreDurationMs": 130}
+    text = "XRAY TraceId: 1-5e34a614-xmpl\tSegmentId: 07f5\tSampled: true\tStatus: timeout\t"
+
+    assert WARM._replace(init_ms=1.5, billed_ms=14, status="timeout") == read_message(
+        report_text(init_ms=1.5, extra=text)
+    )
+    assert Report("8f507cfc", 12.05, 13, 128, 40, 1.0, 540.31, "success", None) == read_message(
+        report_json(metrics=everything, tracing=tracing, spans=spans)
+    )
 
 
 def test_records_are_read_as_such() -> None:

@@ -82,6 +82,13 @@ def test_the_document_tells_what_a_team_wants_to_know() -> None:
     assert None is second["init_ms"]
 
 
+def test_inits_that_failed_are_counted_and_those_that_did_not_are_no_news() -> None:
+    lines = [f"INIT_REPORT Init Duration: 10.0 ms\tPhase: init\tStatus: {status}" for status in ("timeout", "error")]
+    figures = figures_of(*lines, "INIT_REPORT Init Duration: 10.0 ms\tPhase: init\tStatus: success", report_text())
+
+    assert (2, 1, 0) == tuple(figures.counts[name] for name in ("failed_inits", "reports", "cold_starts"))
+
+
 def test_the_layer_and_lambda_itself_know_the_architecture() -> None:
     figures = {"f": figures_of(report_text(), batch_of().splitlines()[0]), "g": figures_of(report_text())}
     document = build_document(figures, SETTING._replace(architectures={"g": "arm64"}))
