@@ -11,7 +11,7 @@ from typing import Any
 from afterglow import deadlines, next_call, ticks
 from afterglow.boot import Handoff, say
 from afterglow.hearing import read_facts
-from afterglow.invokes import on_invoke
+from afterglow.invokes import on_invoke, take_note
 from afterglow.lifecycle import Event, State
 from afterglow.overheard import read_telemetry
 from afterglow.parts import Parts
@@ -29,9 +29,12 @@ class Agent:
     def run(self) -> None:
         """Turn until SHUTDOWN."""
         self.parts.poller.watch_work()
-        for body, at_ns in self.parts.early:
+        early = [(json.loads(body), at_ns) for body, at_ns in self.parts.early]
+        for event, _ in early:
+            take_note(self.parts, event)
+        for event, at_ns in early:
             read_facts(self.parts)
-            self._on_event(json.loads(body), at_ns)
+            self._on_event(event, at_ns)
         while self.parts.state != State.DONE:
             self._turn()
 
@@ -69,6 +72,7 @@ class Agent:
         """Return Lambda's event, the next one being asked for already."""
         event = next_call.receive(self.parts)
         if event is not None and not next_call.is_shutdown(event):
+            take_note(self.parts, event)
             if self.parts.settings.flush == "end":
                 read_facts(self.parts)
             next_call.call_or_hold(self.parts, str(event.get("requestId")))

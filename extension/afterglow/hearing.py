@@ -55,7 +55,7 @@ def _on_init(parts: Parts, pid: int, fact: Fact) -> None:
 
 def _on_entered(parts: Parts, pid: int, fact: Fact) -> None:
     parts.poller.look_back()
-    running = parts.recorder.begin(fact["id"], fact["at"], agent_cpu_ms())
+    running = parts.recorder.begin(fact["id"], fact["at"], agent_cpu_ms(), invited=not parts.gets_invokes)
     running.pid = pid
     only_in = None if parts.gets_invokes else pid
     parts.lingering.began(fact["id"], running.index, min(fact["at"], running.invoked_ns), only_in)

@@ -12,13 +12,18 @@ from afterglow.running import Running
 from afterglow.teller import agent_cpu_ms
 
 
+def take_note(parts: Parts, event: dict[str, Any]) -> None:
+    """Note what only INVOKE tells, before facts that have overtaken it are told without."""
+    if event.get("eventType") == Event.INVOKE:
+        parts.recorder.invited(str(event.get("requestId")), sampled_trace(event.get("tracing")))
+
+
 def on_invoke(parts: Parts, event: dict[str, Any], woke_ns: int) -> None:
     """Begin the invocation, and tell those before it."""
     request_id = str(event.get("requestId"))
     if parts.recorder.has_told(request_id):
         return
     running = parts.recorder.begin(request_id, woke_ns, agent_cpu_ms())
-    running.trace = sampled_trace(event.get("tracing"))
     parts.lingering.began(running.request_id, running.index, running.invoked_ns, trace=running.trace)
     if running.returned is None:  # the hook's facts can overtake INVOKE
         begin(parts, running)

@@ -54,6 +54,7 @@ class Recorder:
         self.init_told = False
         self.running: dict[str, Running] = {}
         self.said_early: dict[str, dict[str, Any]] = {}
+        self.invited_early: dict[str, str | None] = {}  # request id → trace
         self.told: dict[str, None] = {}  # the latest ids: an INVOKE that is read late must not begin one again
         self.closing: Closing | None = None
         self.count = 0
@@ -61,8 +62,16 @@ class Recorder:
         self.last_returned_ns: int | None = None
         self.hook_ms = 0.0
 
-    def begin(self, request_id: str, at_ns: int, agent_cpu_ms: float) -> Running:
-        """Note INVOKE or the hook's ``entered``, whichever comes first."""
+    def invited(self, request_id: str, trace: str | None) -> None:
+        """Note that INVOKE has been read, and its trace; facts that have overtaken it wait for that."""
+        running = self.running.get(request_id)
+        if running is not None:
+            running.is_invited, running.trace = True, trace
+        elif request_id not in self.told and len(self.invited_early) < MOST_EARLY:
+            self.invited_early[request_id] = trace
+
+    def begin(self, request_id: str, at_ns: int, agent_cpu_ms: float, *, invited: bool = True) -> Running:
+        """Note INVOKE or the hook's ``entered``, whichever comes first; ``invited``: no INVOKE is still to come."""
         known = self.running.get(request_id)
         if known is not None:
             return known
@@ -73,6 +82,8 @@ class Recorder:
                 self.frozen.exclude(0, at_ns)  # Init and the invocation that it is for are one stretch
         running = self.running[request_id] = Running(request_id, self.count, at_ns, agent_cpu_ms)
         running.platform.update(self.said_early.pop(request_id, {}))
+        running.is_invited = invited or request_id in self.invited_early
+        running.trace = self.invited_early.pop(request_id, None)
         since_ns = self.last_returned_ns if self.last_returned_ns is not None else self.boot.registered_ns
         running.frozen_ms = round(self.frozen.between_ns(since_ns, at_ns) / 1e6, 3)
         return running
@@ -216,13 +227,19 @@ class Recorder:
         return [self._told(running, clock, agent_cpu_ms, context) for running in over]
 
     def _is_over(self, running: Running, now_ns: int, *, patient: bool) -> bool:
+        if not running.is_invited and self._awake_since_ns(running, now_ns) <= REPORT_WITHIN_NS:
+            return False
         if self._platform_is_done(running):
             return running.returned is not None or not self._hears_of_returns() or running.gone_ns is not None
         if running.returned is None and self._hears_of_returns():
             return False
-        since_ns = running.returned["at"] if running.returned is not None else running.invoked_ns
-        awake_ns = now_ns - since_ns - self.frozen.between_ns(since_ns, now_ns)
-        return not patient or awake_ns > (REPORT_ALONE_WITHIN_NS if self.reports_alone else REPORT_WITHIN_NS)
+        within_ns = REPORT_ALONE_WITHIN_NS if self.reports_alone else REPORT_WITHIN_NS
+        return not patient or self._awake_since_ns(running, now_ns) > within_ns
+
+    def _awake_since_ns(self, running: Running, now_ns: int) -> int:
+        """Return how long ago it returned, or began, less the frozen time."""
+        since_ns: int = running.returned["at"] if running.returned is not None else running.invoked_ns
+        return now_ns - since_ns - self.frozen.between_ns(since_ns, now_ns)
 
     def _hears_of_returns(self) -> bool:
         return self.hello is not None and not self.hook_gave_up

@@ -35,6 +35,7 @@ class Running:
         "frozen_ms",
         "gone_ns",
         "index",
+        "is_invited",
         "invoked_ns",
         "peak_rss_bytes",
         "pid",
@@ -53,6 +54,7 @@ class Running:
         self.agent_cpu_from_ms = agent_cpu_ms
         self.frozen_ms: float | None = None
         self.trace: str | None = None
+        self.is_invited = True  # False: the hook has seen it, but its INVOKE has not been read yet
         self.pid: int | None = None  # of the process that runs the handler: on Managed Instances, one of several
         self.gone_ns: int | None = None  # when that process went, amid the invocation, the environment living on
         self.closing: Closing | None = None  # what it left behind

@@ -61,8 +61,8 @@ class Extension:
         if next_too:
             self.peer.expect("/event/next")
 
-    def invoke(self, request_id: str) -> None:
-        self.tell(answer(event("INVOKE", requestId=request_id, deadlineMs=4_000_000_000_000)))
+    def invoke(self, request_id: str, **fields: object) -> None:
+        self.tell(answer(event("INVOKE", requestId=request_id, deadlineMs=4_000_000_000_000, **fields)))
 
     def shut_down(self) -> tuple[str, str]:
         """Send SHUTDOWN; return what stands on stdout and stderr when the process has ended with status 0."""

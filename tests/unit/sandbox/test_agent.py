@@ -289,3 +289,16 @@ def test_two_extensions_of_two_environments_do_not_mix(begin: Begin, tmp_path: P
 
     assert ["r-1"] == [invocation["request_id"] for invocation in first.invocations()]
     assert ["q-1"] == [invocation["request_id"] for invocation in second.invocations()]
+
+
+@pytest.mark.parametrize("flush", ["next", "end"])
+def test_an_invoke_that_its_own_facts_have_overtaken_keeps_its_trace(begin: Begin, flush: str) -> None:
+    environment = begin(AFTERGLOW_FLUSH=flush)
+    environment.hook.returned("r-1", environment.hook.entered("r-1"))
+    environment.hook.returned("r-2", environment.hook.entered("r-2"))
+    traces = [f"Root=1-5759e988-bd862e3fe1be46a99427279{number};Sampled=1" for number in (1, 2)]
+    for request_id, trace in zip(("r-1", "r-2"), traces, strict=True):
+        environment.extension.invoke(request_id, tracing={"type": "X-Amzn-Trace-Id", "value": trace})
+    environment.end()
+
+    assert traces == [invocation["trace"] for invocation in environment.invocations()]

@@ -163,3 +163,39 @@ def test_init_without_a_hook_tells_what_we_know_of_ourselves() -> None:
     assert init is not None
     assert (20, None, None, None) == (init.extension_ms, init.import_ms, init.hook_ms, init.runtime_boot_ms)
     assert {"extension_ms": "observed"} == init.sources
+
+
+TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+
+
+def test_an_invocation_whose_invoke_has_not_been_read_waits_for_its_trace() -> None:
+    """The hook's facts can overtake INVOKE by the whole invocation, and by the next one."""
+    recorder = hooked()
+    for start_ms, request_id in ((2_000, "r-1"), (2_020, "r-2")):
+        recorder.begin(request_id, start_ms * MS, 10, invited=False)
+        recorder.returned(returned(request_id, start_ms, start_ms + 5))
+    early = recorder.tell(clock(2_030), 10, before=3)
+    recorder.invited("r-1", TRACE)
+    ((first, _),) = recorder.tell(clock(2_031), 10, before=3)
+
+    assert [] == early
+    assert ("r-1", TRACE) == (first.request_id, first.trace)
+
+
+def test_an_invoke_that_is_never_read_holds_no_record_back_for_long() -> None:
+    recorder = hooked()
+    recorder.begin("r-1", 2_000 * MS, 10, invited=False)
+    recorder.returned(returned("r-1", 2_001, 2_051))
+
+    assert [] == recorder.tell(clock(2_900), 10, before=2)
+    assert ["r-1"] == ids(recorder.tell(clock(3_100), 10, before=2))
+
+
+def test_an_invoke_that_comes_first_keeps_its_trace_for_the_hook() -> None:
+    recorder = hooked()
+    recorder.invited("r-1", TRACE)
+    recorder.begin("r-1", 2_000 * MS, 10, invited=False)
+    recorder.returned(returned("r-1", 2_001, 2_051))
+    ((invocation, _),) = recorder.tell(clock(2_060), 10, before=2)
+
+    assert TRACE == invocation.trace
