@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -297,6 +298,17 @@ def test_what_is_still_in_a_dead_keepers_group_is_thawed_to_die(tmp_path: Path) 
     stale.sweep_groups([Home(V1, tmp_path)])
 
     assert "THAWED" == (group / "freezer.state").read_text()
+
+
+def test_an_empty_folder_that_nobody_signed_goes_when_nobody_can_be_about_to(tmp_path: Path) -> None:
+    long_ago = time.time() - 2 * stale.UNSIGNED_S
+    for name, files in {"killed": {}, "filled": {"opt": ""}, "young": {}}.items():
+        folder = written(tmp_path / f"afterglow-run-{name}", files)
+        if name != "young":
+            os.utime(folder, (long_ago, long_ago))
+    stale.sweep_folders(tmp_path / "afterglow-run-own")
+
+    assert ["filled", "young"] == sorted(path.name.removeprefix("afterglow-run-") for path in tmp_path.iterdir())
 
 
 def test_the_folder_of_a_dead_keeper_goes_and_all_others_stay(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def hold_open() -> None:
     try:
         inside.enter_namespaces()
         mounts.mount_opt(Path(sys.argv[2]), Path(sys.argv[3]))
+        Path(sys.argv[3]).rmdir()  # what was mounted there has moved; nobody may live to do it later
     except OSError as error:
         sys.stdout.write(f"{error}\n")
         return

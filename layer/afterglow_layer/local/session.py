@@ -13,6 +13,7 @@ from typing import NamedTuple
 from afterglow.records import Record, RecordError, decode
 from afterglow_collector.facts import Call, RunFacts
 from afterglow_layer.failure import Failure
+from afterglow_layer.local import stale
 from afterglow_layer.local.calls import Calls
 from afterglow_layer.local.launch import start
 from afterglow_layer.local.limits import limits_of
@@ -83,6 +84,7 @@ def _next_part(plan: Plan, logs: Logs, parts: list[_Part]) -> _Part:
 
 def _run_environment(plan: Plan, logs: Logs, before: list[Call]) -> _Part:
     run_dir = Path(tempfile.mkdtemp(prefix="afterglow-run-"))
+    stale.sign(run_dir)  # until the keeper does: somebody must be to blame for it
     records_file = run_dir / "records.ndjson"
     try:
         sandbox, _ = start(plan, run_dir, records_file, logs)

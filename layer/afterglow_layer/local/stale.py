@@ -7,6 +7,7 @@ name, a run's folder has it in a file.
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from afterglow_layer.local.cgroups import Home
 
 OWNER = "keeper"
 FOLDERS = "afterglow-run-*"
+UNSIGNED_S = 3600.0
 
 _GROUP = re.compile(r"afterglow-(\d+)")
 
@@ -62,7 +64,18 @@ def sweep_folders(beside: Path, proc: Path = Path("/proc")) -> None:
     """Remove the run folders of dead keepers that lie beside this one, if they are this user's."""
     for path in beside.parent.glob(FOLDERS):
         with suppress(OSError, ValueError):
+            found = path.lstat()
+            if found.st_uid != os.getuid() or path.is_symlink():
+                continue
+            if not (path / OWNER).exists():
+                _remove_unsigned(path, found.st_mtime)
+                continue
             owner, namespace = (path / OWNER).read_text().split()
-            ours = path.lstat().st_uid == os.getuid() and not path.is_symlink() and namespace == _namespace(proc)
-            if ours and not (proc / owner).exists():
+            if namespace == _namespace(proc) and not (proc / owner).exists():
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_unsigned(path: Path, changed_at_s: float) -> None:
+    """Remove an empty folder that no run can still be about to sign: it was killed before it could."""
+    if time.time() - changed_at_s > UNSIGNED_S:
+        path.rmdir()
