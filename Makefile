@@ -8,7 +8,7 @@ ADOT   := $(VENV)/adot/.ready
 SHELL  := /bin/bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint format layer bench clean
+.PHONY: help setup demo test lint format layer native bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ format: setup ## Format the code and mend what ruff can mend
 
 layer: setup ## Build dist/afterglow-layer-{x86_64,arm64}.zip
 	@$(BIN)/afterglow layer build
+
+native: setup ## Build the launcher anew after a change of its C (fetches zig, 80 MB)
+	@$(BIN)/python -m afterglow_layer.native
 
 bench: setup ## Measure the budgets (writes bench/RESULTS.md)
 	@$(BIN)/python -m bench

@@ -112,7 +112,7 @@ def started(plan: Plan) -> Iterator[Environment]:
 
 def extension_pid() -> int:
     """Return the pid of the one Afterglow extension below this process."""
-    return _the_pid("extension", lambda words: "afterglow.boot.main()" in words[-1])
+    return _the_pid("extension", lambda words: any("afterglow.boot.main(" in word for word in words))
 
 
 def runtime_pid() -> int:

@@ -16,6 +16,9 @@ from afterglow.runtime_api import ApiError, RuntimeApi
 
 TYPE_CHECKING = False  # importing typing for this constant would cost 3 ms
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from afterglow.handover import Answerer
     from afterglow.subscription import Subscription
 
 NAME = b"afterglow"  # must equal the file's name in /opt/extensions
@@ -29,6 +32,7 @@ class Handoff:
     """What boot has in hand when it calls ``main``: the connection, the hook's listener, and its own clocks."""
 
     __slots__ = (
+        "answerer",
         "api",
         "boot_cpu_ns",
         "early",
@@ -49,6 +53,7 @@ class Handoff:
         self.identity = b"{}"
         self.subscribed = True  # to INVOKE
         self.subscription: Subscription | None = None
+        self.answerer: Answerer | None = None  # who answers events while we import; None: ourselves
         self.early: list[tuple[bytes, int]] = []  # events that came before ``main`` ran, and when
 
 
@@ -132,6 +137,14 @@ def import_the_rest(handoff: Handoff) -> None:
         gc.enable()
 
 
+def take_over(handoff: Handoff) -> None:
+    """Answer events ourselves from here on, if somebody else did so until now."""
+    if handoff.answerer is not None:
+        from afterglow.handover import take_over  # noqa: PLC0415 - it was there first, then
+
+        take_over(handoff)
+
+
 def is_shutdown(event: bytes) -> bool:
     """Return whether an event ends the environment; boot has no JSON parser at hand."""
     return b'"eventType":"SHUTDOWN"' in event.replace(b" ", b"")
@@ -160,30 +173,42 @@ def bare_loop(handoff: Handoff) -> None:
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
 
-def main() -> None:
-    """Run the extension until SHUTDOWN; exit status 1 when the Runtime API does not speak to us."""
+def main(inherited: "Sequence[str]" = ()) -> None:
+    """Run the extension until SHUTDOWN; exit status 1 when the Runtime API does not speak to us.
+
+    ``inherited`` is the launcher's argument, if it could do anything for us.
+    """
     try:
-        live(time.monotonic_ns(), time.process_time_ns())
+        live(time.monotonic_ns(), time.process_time_ns(), inherited)
     except (ApiError, OSError) as error:
         say(f"{error}: nothing is profiled")
         sys.exit(1)
 
 
-def live(started_mono_ns: int, boot_cpu_ns: int) -> None:
-    """Register, import the rest, run it. The clocks are those of the first instruction."""
+def live(started_mono_ns: int, boot_cpu_ns: int, inherited: "Sequence[str]" = ()) -> None:
+    """Register or find it done, import the rest, run it. The clocks are those of the first instruction."""
     runtime_api = posix.environ.get(b"AWS_LAMBDA_RUNTIME_API", b"").decode()
     if not runtime_api:
         say("AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda, from /opt/extensions")
         sys.exit(2)
-    handoff = Handoff(RuntimeApi(runtime_api), open_listener(runtime_api))
-    handoff.started_mono_ns, handoff.boot_cpu_ns = started_mono_ns, boot_cpu_ns
-    register(handoff)
-    handoff.registered_mono_ns = time.monotonic_ns()
-    handoff.api.send_next()
+    if inherited:
+        from afterglow.handover import adopt  # noqa: PLC0415 - nobody waits for us
+
+        handoff = adopt(inherited[0], runtime_api)
+    else:
+        handoff = Handoff(RuntimeApi(runtime_api), open_listener(runtime_api))
+        handoff.started_mono_ns, handoff.boot_cpu_ns = started_mono_ns, boot_cpu_ns
+        register(handoff)
+        handoff.registered_mono_ns = time.monotonic_ns()
+        handoff.api.send_next()
     try:
-        subscribe(handoff)  # before the function goes first: it might have ended its Init by then
+        if not inherited:
+            subscribe(handoff)  # before the function goes first: it might have ended its Init by then
         posix.nice(NICEST)
-        import_the_rest(handoff)
+        try:
+            import_the_rest(handoff)
+        finally:
+            take_over(handoff)
         from afterglow.main import run  # noqa: PLC0415 - after register, that is the point
 
         run(handoff)

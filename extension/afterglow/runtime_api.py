@@ -84,13 +84,13 @@ class RuntimeApi:
 
     __slots__ = ("_buffer", "address", "extension_id", "latest", "pending", "sock")
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, sock: "_socket.socket | None" = None) -> None:
         self.address = address
         self.extension_id = b""
         self.pending = False  # a /next is on the wire
         self.latest = b""  # the body of the last answer
         self._buffer = b""
-        self.sock = self._connected()
+        self.sock = self._connected() if sock is None else sock
 
     def _connected(self) -> "_socket.socket":
         host, _, port = self.address.rpartition(":")
@@ -123,6 +123,10 @@ class RuntimeApi:
             b"",
         )
         self.pending = True
+
+    def resume(self, unread: bytes, *, pending: bool) -> None:
+        """Go on where somebody else has read up to ``unread`` from this connection."""
+        self._buffer, self.pending = unread, pending
 
     def reconnect(self) -> None:
         """Begin anew on a connection of its own; ApiError when nobody listens there any more."""

@@ -18,20 +18,36 @@ UNHURRIED = BUFFERING.replace(b"25}", b"1000}")
 batch is due before the last one has been answered; after 25 ms that is so whenever all CPUs are busy."""
 
 
+TYPE_CHECKING = False  # as in boot
+if TYPE_CHECKING:
+    Opened = tuple[_socket.socket | None, _socket.socket | None]
+    """Listener and connection on which the launcher has asked already, in the words of ``_request``."""
+
+
 class Subscription:
     """Where the subscription stands: asked, subscribed, or refused."""
 
-    __slots__ = ("_buffer", "_buffering", "_extension_id", "address", "listener", "schemas", "sock", "state")
+    __slots__ = ("_buffer", "_buffering", "address", "extension_id", "listener", "schemas", "sock", "state")
 
-    def __init__(self, address: str, extension_id: bytes, *, hurried: bool = True) -> None:
+    def __init__(
+        self, address: str, extension_id: bytes, *, hurried: bool = True, opened: "Opened | None" = None
+    ) -> None:
         self.address = address
         self.state = "asked"
         self.schemas = list(SCHEMAS)
         self._buffering = BUFFERING if hurried else UNHURRIED
         self._buffer = b""
-        self._extension_id = extension_id
+        self.extension_id = extension_id
         self.sock: _socket.socket | None = None
         self.listener: _socket.socket | None = None
+        if opened is None:
+            self._open()
+            return
+        self.listener, self.sock = opened
+        if self.sock is None:
+            self.close("no-socket")
+
+    def _open(self) -> None:
         try:
             listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
             listener.bind(("0.0.0.0", 0))  # noqa: S104 - Lambda calls us as sandbox.localdomain, not over loopback
@@ -58,7 +74,7 @@ class Subscription:
         )  # fmt: skip
         return (
             b"PUT /2022-07-01/telemetry HTTP/1.1\r\nHost: " + self.address.encode()
-            + b"\r\nContent-Type: application/json\r\nLambda-Extension-Identifier: " + self._extension_id
+            + b"\r\nContent-Type: application/json\r\nLambda-Extension-Identifier: " + self.extension_id
             + b"\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """What goes into the layer: every file with its place under /opt, its mode and its bytes.
 
-In: the installed packages ``afterglow`` and ``afterglow_hook``, this package's ``opt`` folder and psutil's
-pinned wheel for the wanted architecture. Out: Entry tuples without bytecode, sorted by path.
+In: the installed packages ``afterglow`` and ``afterglow_hook``, this package's ``opt`` folder, its launcher and
+psutil's pinned wheel for the wanted architecture. Out: Entry tuples without bytecode, sorted by path.
 """
 
 import zipfile
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from afterglow_layer.failure import Failure
+from afterglow_layer.native import launcher_path
 from afterglow_layer.wheels import Pin, fetch_wheel
 
 PSUTIL = {
@@ -53,6 +54,7 @@ def collect(arch: str) -> list[Entry]:
     """Return the layer's files for ``arch`` (one of ARCHITECTURES)."""
     entries = [
         *_opt_files(),
+        Entry(f"afterglow/register-{arch}", EXECUTABLE, launcher_path(arch).read_bytes()),
         *_package_files("afterglow", "afterglow"),
         *_package_files("afterglow_hook", "python"),
         *_psutil_files(arch),

@@ -16,6 +16,7 @@ WRAPPER = "afterglow-exec"
 
 PARTS = [
     ("launcher", "extensions/"),
+    ("launcher", "afterglow/register-"),
     ("psutil", "afterglow/psutil/"),
     ("extension", "afterglow/"),
     ("hook", "python/"),
@@ -26,6 +27,7 @@ PARTS = [
 
 NEEDED = (
     "afterglow/afterglow/boot.py",
+    "afterglow/start.sh",
     "afterglow/bare-loop.sh",
     "afterglow/wrap/sitecustomize.py",
     "python/afterglow.pth",

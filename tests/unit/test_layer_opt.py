@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from tests.unit.sandbox.api_server import REGISTERED, SHUTDOWN, Api, answer, event
+from tests.unit.sandbox.extension_process import LAUNCHER
 
 import afterglow_layer
 
@@ -138,6 +140,14 @@ class Extensions(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
+def api() -> Iterator[Api]:
+    """A Runtime API that the test commands."""
+    commanded = Api()
+    yield commanded
+    commanded.close()
+
+
+@pytest.fixture
 def lambda_api() -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Extensions)
     Extensions.calls.clear()
@@ -175,6 +185,27 @@ def test_the_bare_loop_registers_and_waits(lambda_api: str, tmp_path: Path, tool
     assert said == "afterglow: not profiling this function: there is no Python here\n"
 
 
+def test_where_the_launcher_has_registered_its_child_answers_until_shutdown(api: Api) -> None:
+    """Python cannot run the extension then, but bash and curl are not needed either."""
+    loop = ["/bin/sh", str(OPT / "afterglow" / "bare-loop.sh"), "there is no Python here"]
+    environ = {"PATH": "", "AWS_LAMBDA_RUNTIME_API": api.address, "AFTERGLOW_TELEMETRY": "off"}
+    with subprocess.Popen([str(LAUNCHER), *loop], env=environ, stderr=subprocess.PIPE, text=True) as process:
+        api.at_the_end.append(process.kill)
+        peer = api.accept()
+        peer.expect("/register")
+        peer.say(REGISTERED)
+        assert process.stderr
+        said = process.stderr.readline()
+        for _ in range(50):  # more than the child could keep for a Python that does not come
+            peer.expect("/event/next")
+            peer.say(answer(event("INVOKE", requestId="r", padding="y" * 10_000)))
+        peer.expect("/event/next")
+        peer.say(SHUTDOWN)
+
+        assert process.wait(20) == 0
+    assert said == "afterglow: not profiling this function: there is no Python here\n"
+
+
 def test_the_bare_loop_says_so_when_it_has_nothing_to_speak_http_with(tmp_path: Path) -> None:
     command = ["/bin/sh", str(OPT / "afterglow" / "bare-loop.sh"), "there is no Python here"]
     done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
@@ -184,7 +215,7 @@ def test_the_bare_loop_says_so_when_it_has_nothing_to_speak_http_with(tmp_path: 
 
 
 def test_the_launcher_is_valid_shell() -> None:
-    for script in ("extensions/afterglow", "afterglow-exec", "afterglow/bare-loop.sh"):
+    for script in ("extensions/afterglow", "afterglow-exec", "afterglow/start.sh", "afterglow/bare-loop.sh"):
         subprocess.run(["/bin/sh", "-n", str(OPT / script)], check=True)
 
 

@@ -1,6 +1,7 @@
 """The layer zip: reproducible, small, complete; and what `afterglow layer inspect` says about a bad one."""
 
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from afterglow_layer import archive, inspection
+from afterglow_layer import archive, inspection, native
 from afterglow_layer.cli import main
 from afterglow_layer.contents import ARCHITECTURES, Entry, collect
 from afterglow_layer.failure import Failure
@@ -66,6 +67,21 @@ def test_the_folder_that_lambda_runs_everything_in_holds_the_launcher_alone(laye
         found = [(info.filename, info.external_attr >> 16 & 0o777) for info in opened.infolist()]
 
     assert [entry for entry in found if entry[0].startswith("extensions/")] == [("extensions/afterglow", 0o755)]
+
+
+def test_the_launcher_is_what_its_source_makes() -> None:
+    """Every change of the C, or of a binary, takes a `make native`."""
+    assert native.SUMS.read_text() == native.sums(), "run `make native`"
+
+
+@pytest.mark.parametrize(("arch", "machine"), [("x86_64", 62), ("arm64", 183)])
+def test_the_launcher_is_a_static_program_for_the_layers_machine(arch: str, machine: int) -> None:
+    (launcher,) = [entry for entry in collect(arch) if entry.path.startswith("afterglow/register-")]
+    found = struct.unpack_from("<4sB11xHH", launcher.data)
+
+    assert (f"afterglow/register-{arch}", 0o755) == (launcher.path, launcher.mode)
+    assert (b"\x7fELF", 2, 2, machine) == found  # 64 bits, ET_EXEC: it needs no loader
+    assert b"/ld-linux" not in launcher.data
 
 
 GOOD = collect("x86_64")

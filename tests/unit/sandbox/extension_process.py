@@ -14,23 +14,41 @@ from tests.unit.sandbox.api_server import REGISTERED, SHUTDOWN, Api, Peer, answe
 
 import afterglow
 from afterglow.boot import hook_address
+from afterglow_layer.native import launcher_path
+from afterglow_layer.rie import host_arch
 
 PACKAGE = Path(afterglow.__file__).parent
 SITE_PACKAGES = Path(psutil.__file__).parents[1]
-BOOT = "import sys; sys.path[:0] = sys.argv[1:3]; import afterglow.boot; afterglow.boot.main()"
+BOOT = "import sys; sys.path[:0] = sys.argv[1:3]; import afterglow.boot; afterglow.boot.main(sys.argv[3:])"
+LAUNCHER = launcher_path(host_arch())
 LIMIT_S = 30.0
+
+
+def boot_command(root: Path = PACKAGE.parent) -> list[str]:
+    """Return what starts boot from the package below ``root``."""
+    return [sys.executable, "-I", "-S", "-c", BOOT, str(root), str(SITE_PACKAGES)]
 
 
 class Extension:
     """A running extension, and the connection that it has registered on."""
 
-    def __init__(self, api: Api, folder: Path, *, root: Path = PACKAGE.parent, stdout: int = -1, **env: str) -> None:
+    def __init__(
+        self,
+        api: Api,
+        folder: Path,
+        *,
+        root: Path = PACKAGE.parent,
+        stdout: int = -1,
+        launched: bool = False,
+        **env: str,
+    ) -> None:
         self.api = api
+        self.launched = launched
         self.records_path = folder / "records"
         variables = {"AWS_LAMBDA_RUNTIME_API": api.address, "AFTERGLOW_TELEMETRY": "off"}
         variables |= {"AFTERGLOW_RECORDS_FILE": str(self.records_path), **env}
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", BOOT, str(root), str(SITE_PACKAGES)],
+            [*([str(LAUNCHER)] if launched else []), *boot_command(root)],
             env=variables,
             stdout=stdout,
             stderr=subprocess.PIPE,
@@ -53,6 +71,19 @@ class Extension:
         self.peer.say(said)
         self.peer.expect("/event/next")
         return self.peer
+
+    def refuse(self, said: bytes) -> Peer:
+        """Answer each register call like this: the launcher leaves what it cannot use to Python, which calls anew."""
+        if self.launched:
+            self._refuse_once(said).close()
+        self.peer = self._refuse_once(said)
+        return self.peer
+
+    def _refuse_once(self, said: bytes) -> Peer:
+        peer = self.api.accept()
+        peer.expect("/register")
+        peer.say(said)
+        return peer
 
     def tell(self, said: bytes, *, next_too: bool = True) -> None:
         """Answer the pending /next, and wait for the one that follows it."""

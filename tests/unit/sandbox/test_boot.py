@@ -20,10 +20,10 @@ GIVES_UP = "profiling ends here, the function goes on undisturbed\n"
 Start = Callable[..., Extension]
 
 
-@pytest.fixture
-def start(api: Api, tmp_path: Path) -> Start:
-    """Give `start(**variables)`: an extension that has been started."""
-    return lambda **options: Extension(api, tmp_path, **options)
+@pytest.fixture(params=[False, True], ids=["by itself", "after the launcher"])
+def start(api: Api, tmp_path: Path, request: pytest.FixtureRequest) -> Start:
+    """Give `start(**variables)`: an extension that has been started, by Python alone or by the launcher."""
+    return lambda **options: Extension(api, tmp_path, launched=request.param, **options)
 
 
 def test_it_registers_for_invoke_and_shutdown_then_asks_for_the_next_event(start: Start, api: Api) -> None:
@@ -71,15 +71,13 @@ def test_it_lowers_its_own_priority_once_it_has_registered(start: Start) -> None
     assert 19 == os.getpriority(os.PRIO_PROCESS, extension.process.pid)
 
 
-def test_where_invoke_is_refused_it_registers_for_shutdown_alone(start: Start, api: Api) -> None:
+def test_where_invoke_is_refused_it_registers_for_shutdown_alone(start: Start) -> None:
     """Managed Instances, [O] in RIE: 403 Extension.InvalidEventType."""
     extension = start()
-    extension.peer = api.accept()
-    extension.peer.expect("/register")
-    extension.peer.say(answer(b'{"errorType":"Extension.InvalidEventType"}', "403 Forbidden"))
-    again = extension.peer.expect("/register")
-    extension.peer.say(REGISTERED)
-    extension.peer.expect("/event/next")
+    peer = extension.refuse(answer(b'{"errorType":"Extension.InvalidEventType"}', "403 Forbidden"))
+    again = peer.expect("/register")
+    peer.say(REGISTERED)
+    peer.expect("/event/next")
     _, errors = extension.shut_down()
 
     assert {"events": ["SHUTDOWN"]} == json.loads(again.body)
@@ -209,12 +207,9 @@ def test_where_nobody_listens_it_says_so_in_one_line(start: Start, api: Api) -> 
     ],
     ids=["closed", "500", "no identifier", "garbage", "hang-up"],
 )
-def test_where_it_cannot_register_it_says_so_in_one_line(start: Start, api: Api, said: bytes) -> None:
+def test_where_it_cannot_register_it_says_so_in_one_line(start: Start, said: bytes) -> None:
     extension = start()
-    peer = api.accept()
-    peer.expect("/register")
-    peer.say(said)
-    peer.close()
+    extension.refuse(said).close()
     _, errors = extension.end(status=1)
 
     assert errors.startswith("afterglow: ")

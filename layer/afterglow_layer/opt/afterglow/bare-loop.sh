@@ -1,6 +1,7 @@
 #!/bin/sh
 # The last resort of the extension, where Python cannot run it: register, so that the function can start, then
-# wait to be stopped. In: the reason, for people. Out: one line on stderr.
+# wait to be stopped. In: the reason, for people; the launcher's argument, if it has registered. Out: one line on
+# stderr.
 # It registers for no event (as the AWS Lambda Web Adapter does): /next then never answers, and no invocation
 # wakes this process.
 
@@ -11,6 +12,14 @@ fi
 say() {
     echo "afterglow: not profiling this function: $1" >&2
 }
+
+# The launcher's child answers Lambda already. A byte tells it that nobody will take over; it hangs up at SHUTDOWN.
+if [ -n "$2" ]; then
+    say "$1"
+    echo >&9
+    read -r _ <&9
+    exit 0
+fi
 
 api=$AWS_LAMBDA_RUNTIME_API
 path=/2020-01-01/extension
