@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from afterglow.exchange import Exchange, Failed
 from afterglow.peer import Peer
-from afterglow.records import Environment, Record, Sample
+from afterglow.records import Environment, Record, Sample, encode_row
 from afterglow.records import encode as encode_record
 from afterglow.runtime_api import Answer
 from afterglow.spool import Batch, Spool
@@ -60,7 +60,7 @@ class Shipper:
         """Add the record to the open batch. Samples are for the local report."""
         if isinstance(record, Sample):
             return
-        line = encode_record(record)
+        line = encode_row(record)
         self._lines.append(line)
         self._lines_bytes += len(line) + 1
         if self._lines_bytes >= BATCH_BYTES:
