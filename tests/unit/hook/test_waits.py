@@ -21,6 +21,7 @@ from afterglow_hook.waits import (
     LOCKED,
     RUNNING,
     SLEEPING,
+    place_of,
     process_alive,
     task_state,
     thread_state,
@@ -137,6 +138,35 @@ def test_a_thread_is_seen_at_what_it_does(stand: Stand, work: Callable[[Stand], 
         thread.join()
 
     assert expected in seen
+
+
+@pytest.mark.parametrize(("work", "waits"), [(get_job, True), (wait_for_event, True), (receive, False), (sleep, False)])
+def test_a_thread_that_stands_is_at_one_place(stand: Stand, work: Callable[[Stand], None], waits: bool) -> None:
+    thread = threading.Thread(target=work, args=(stand,))
+    thread.start()
+    by_s = time.monotonic() + LIMIT_S
+    places = [place_of(None)]
+    try:
+        while places.count(places[-1]) < 10 and time.monotonic() < by_s:
+            places.append(place_of(sys._current_frames()[thread.ident or 0]))
+            time.sleep(0.001)
+    finally:
+        stand.release()
+        thread.join()
+
+    assert places.count(places[-1]) == 10, places
+    assert waits is places[-1][1]
+
+
+def test_a_thread_that_goes_on_is_elsewhere() -> None:
+    def count() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    counting = count()
+    places = [place_of(counting.gi_frame) for _ in counting]  # type: ignore[attr-defined]  # a generator has one
+
+    assert 2 == len(set(places))
 
 
 def test_a_thread_that_has_no_frame_yet_runs() -> None:

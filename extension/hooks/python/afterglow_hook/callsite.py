@@ -100,6 +100,11 @@ def spelled(site: Site) -> list[list[object]]:
     return [[code.co_filename, line, getattr(code, "co_qualname", code.co_name)] for code, line in site]
 
 
+def is_library(filename: str) -> bool:
+    """Return whether ``filename`` is any of the standard library's."""
+    return _known_verdict(filename) == _SKIP
+
+
 def is_stdlib(filename: str, name: str) -> bool:
     """Return whether ``filename`` is the standard library's module file ``name`` (like ``queue.py``)."""
     return filename == f"{_STDLIB}/{name}"

@@ -12,7 +12,7 @@ import threading
 import time
 
 from afterglow_hook import origins
-from afterglow_hook.waits import IDLE, LOCKED, RUNNING, process_alive, task_state, thread_state
+from afterglow_hook.waits import IDLE, LOCKED, RUNNING, STANDING, place_of, process_alive, task_state, thread_state
 from afterglow_hook.work import CoroutineWork, JobsWork, ProcessWork, TaskWork, ThreadWork, Work, thread_cpu_ns
 
 TYPE_CHECKING = False
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOVED_NS = 5_000_000
 """CPU in the gap that makes a finding of a thread that had looked idle: more than draining a log queue takes."""
+MOVES = 2
+"""Gaps in a row with as much CPU that make a finding of a thread that waits again where it waited before."""
 BURNING_NS = 300_000
 """CPU between the return and the look that shows that a thread works on, and does not just put things away."""
 MOST_OPEN = 200
@@ -100,11 +102,10 @@ def _threads(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
         origin = origins.threads.get(id(thread))
         if origin is None or origin.what == "pool" or origin.work is not None:
             continue
-        tid = thread.native_id
-        origin.cpu_ns = thread_cpu_ns(tid)
+        tid, frame = thread.native_id, frames.get(thread.ident or 0)
+        origin.cpu_ns, origin.place = thread_cpu_ns(tid), place_of(frame)[0]
         if origin.request_id is None:
             continue  # a worker of the module's own: evidence is what it does in the gap
-        frame = frames.get(thread.ident or 0)
         state = _timer_state(thread, frame) or thread_state(frame, tid)
         if state == LOCKED and _burned_ns(origin.cpu_ns, before.get(id(thread))) >= BURNING_NS:
             state = RUNNING  # waits for the interpreter's lock, and burns CPU whenever it gets it
@@ -184,15 +185,29 @@ def at_entry() -> list[Work]:
 
 
 def _moved_threads(now_ns: int) -> Iterator[Work]:
+    """CPU alone is no evidence of work: on a loaded machine, clocks charge a thread that only looks up with more.
+
+    So it must have got elsewhere, too; or, where it stands still at the same place, have done so in the gap before.
+    """
     for thread in _others():
         origin = origins.threads.get(id(thread))
         if origin is None or origin.what == "pool" or origin.work is not None or origin.cpu_ns is None:
             continue
         cpu_ns = thread_cpu_ns(thread.native_id)
-        if cpu_ns is not None and cpu_ns - origin.cpu_ns >= MOVED_NS:
+        if cpu_ns is None or cpu_ns - origin.cpu_ns < MOVED_NS:
+            origin.moves = 0
+            continue
+        origin.moves += 1
+        if origin.moves >= MOVES or not _stands_where_it_did(thread, origin):
             work = ThreadWork(origin, "looked idle, then ran on", now_ns, thread)
             work.cpu_at_start_ns = origin.cpu_ns
             yield work
+
+
+def _stands_where_it_did(thread: threading.Thread, origin: Origin) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    place, waits = place_of(frame)
+    return place == origin.place and (waits or thread_state(frame, thread.native_id) in STANDING)
 
 
 def take_unlooked() -> int:

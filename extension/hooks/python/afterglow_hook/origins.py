@@ -26,7 +26,7 @@ overflowed = 0
 class Origin:
     """One start of work, and what is known of it since."""
 
-    __slots__ = ("cpu_ns", "executor", "index", "name", "ref", "request_id", "site", "what", "work")
+    __slots__ = ("cpu_ns", "executor", "index", "moves", "name", "place", "ref", "request_id", "site", "what", "work")
 
     def __init__(self, what: str, name: str, site: Site) -> None:
         self.what = what
@@ -36,6 +36,8 @@ class Origin:
         self.executor = 0  # id() of the executor that a thread or a job belongs to
         self.ref: Callable[[], Any] | None = None
         self.cpu_ns: int | None = None  # its CPU clock at the last look
+        self.place: int | None = None  # how far it had got then
+        self.moves = 0  # gaps in a row that it took more CPU in than waiting takes
         self.work: Any = None  # the open piece of work that it became
 
 

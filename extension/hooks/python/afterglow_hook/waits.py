@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from afterglow_hook.callsite import is_stdlib
+from afterglow_hook.callsite import is_library, is_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ _IDLE_PLACES = {
     "asyncio/queues.py": ("get",),
     "asyncio/locks.py": ("wait", "acquire"),
 }
+STANDING = (SLEEPING, IO, CHILD)
+"""What a thread cannot do while it runs."""
 _SYSCALLS = {
     "x86_64": {
         SLEEPING: (35, 230),
@@ -67,6 +69,29 @@ def is_idle_code(code: CodeType) -> bool:
             code.co_name in names and is_stdlib(code.co_filename, name) for name, names in _IDLE_PLACES.items()
         )
     return verdict
+
+
+def place_of(frame: FrameType | None) -> tuple[int, bool]:
+    """Return a number for how far a thread has got, and whether it waits there to be given work.
+
+    What the library does around such a wait, like a server's loop that looks up every half second, is one place:
+    only the frames outside of its outermost wait count then.
+    """
+    seat, inner = None, frame
+    while inner is not None and is_library(inner.f_code.co_filename):
+        if is_idle_code(inner.f_code) or _is_loop(inner.f_code):
+            seat = inner
+        inner = inner.f_back
+    number = 0
+    if seat is not None:
+        number, frame = id(seat.f_code), seat.f_back
+    while frame is not None:
+        number, frame = hash((number, id(frame.f_code), frame.f_lasti)), frame.f_back
+    return number, seat is not None
+
+
+def _is_loop(code: CodeType) -> bool:
+    return code.co_name == "_run_once" and is_stdlib(code.co_filename, "asyncio/base_events.py")
 
 
 def thread_state(frame: FrameType | None, tid: int | None) -> str:
