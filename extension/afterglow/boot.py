@@ -38,6 +38,7 @@ class Handoff:
         "early",
         "identity",
         "listener",
+        "oom_kills",
         "registered_mono_ns",
         "started_mono_ns",
         "subscribed",
@@ -54,6 +55,7 @@ class Handoff:
         self.subscribed = True  # to INVOKE
         self.subscription: Subscription | None = None
         self.answerer: Answerer | None = None  # who answers events while we import; None: ourselves
+        self.oom_kills: int | None = None  # when we were started, if that was long ago
         self.early: list[tuple[bytes, int]] = []  # events that came before ``main`` ran, and when
 
 

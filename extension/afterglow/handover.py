@@ -16,13 +16,15 @@ _HEAD_BYTES = 13  # kind, a number of 8 bytes, a length of 4, little-endian
 
 
 class Entry:
-    """One thing that the child kept: ``R`` register's answer, ``E`` an event, ``L`` what is left unread."""
+    """One thing that the child kept: ``R`` register's answer, ``K`` kills, ``E`` an event, ``L`` what is left."""
 
     __slots__ = ("kind", "number", "payload")
 
     def __init__(self, kind: bytes, number: int, payload: bytes) -> None:
         self.kind = kind
-        self.number = number  # R, E: when it came, on CLOCK_MONOTONIC, in ns; L: whether a /next is on the wire
+        self.number = number
+        """R, E: when it came, on CLOCK_MONOTONIC, in ns. L: whether a /next is on the wire. K: how many processes the
+        kernel had killed for memory when the child began; negative: unknown."""
         self.payload = payload  # R, E: a whole HTTP answer
 
 
@@ -93,6 +95,9 @@ def take_over(handoff: Handoff) -> None:
     for entry in parse_entries(answerer.stop()):
         if entry.kind == b"R":
             _identify(handoff, entry)
+        elif entry.kind == b"K":
+            handoff.oom_kills = entry.number if entry.number >= 0 else None
+        if entry.kind in b"RK":
             continue
         came = entry.number if entry.kind == b"E" else came
         api.resume(entry.payload, pending=entry.kind == b"E" or bool(entry.number))

@@ -47,7 +47,8 @@ class Parts:
         self.current: Running | None = None
         self.wait_ms = AFTER_RETURN_MS  # for the next turn
         self.hung_up_ns: dict[int, int] = {}  # pid → when its end of the hook's socket closed
-        self.oom_kills_before = proc.read_oom_kills() or 0
+        kills = handoff.oom_kills
+        self.oom_kills_before = kills if kills is not None else proc.read_oom_kills() or 0
         # /next
         self.next_held = False
         self.hook_gone = False

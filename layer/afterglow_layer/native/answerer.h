@@ -3,6 +3,7 @@
 #pragma once
 
 #include "http.h"
+#include "oom.h"
 #include "sockets.h"
 
 enum { HEAD = 13, ROOM = 131072 };
@@ -61,6 +62,7 @@ static void answer(int api, const struct text *next)
 static void answer_until_asked(int api, int python, const struct text *next)
 {
     char word;
+    keep('K', oom_kills(), in, 0);
     for (;;) {
         struct pollfd ready[2] = {{python, 1, 0}, {reading ? api : -1, 1, 0}};
         if (call(PPOLL, P(ready), 2, 0, 0, 8) < 0)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from tests.unit.sandbox.api_server import INVOKE, REGISTERED, SHUTDOWN, Api, answer, event
 from tests.unit.sandbox.extension_process import LAUNCHER, PACKAGE, Extension, boot_command, broken_copy
 
+from afterglow import proc
 from afterglow.handover import parse_entries
 from afterglow.runtime_api import ApiError
 
@@ -176,6 +178,22 @@ def test_register_and_next_are_called_in_the_same_words(api: Api, tmp_path: Path
         extension.kill()
 
     assert asked[0] == asked[1]
+
+
+def test_the_child_counts_the_kernels_kills_as_python_does(api: Api, tmp_path: Path) -> None:
+    """Python may come when the function has been killed already: what counts is what was before."""
+    show = "import socket, sys; own = socket.socket(fileno=9); own.shutdown(socket.SHUT_WR); told = b''\n"
+    show += "while data := own.recv(65536): told += data\nsys.stdout.buffer.write(told)"
+    environ = {"AWS_LAMBDA_RUNTIME_API": api.address, "AFTERGLOW_TELEMETRY": "off"}
+    command = [str(LAUNCHER), sys.executable, "-I", "-S", "-c", show]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as process:
+        peer = api.accept()
+        peer.expect("/register")
+        peer.say(REGISTERED)
+        told, _ = process.communicate(timeout=20)
+    (kills,) = [one.number for one in parse_entries(told) if one.kind == b"K"]
+
+    assert kills == proc.read_oom_kills()
 
 
 @pytest.mark.parametrize("address", ["localhost:{port}", "127.0.0.1:{port}/", "127.0.0.256:{port}", "[::1]:{port}"])
