@@ -12,7 +12,6 @@ from afterglow.records import (
     Finding,
     Footprint,
     Init,
-    Invocation,
     Loss,
     Overhead,
     Record,
@@ -20,7 +19,7 @@ from afterglow.records import (
     Shutdown,
 )
 from afterglow_collector.facts import Call, RunFacts
-from afterglow_collector.matching import Numbers, init_numbers_of, invocations_of, numbers_of
+from afterglow_collector.matching import Numbers, completed, init_numbers_of, invocations_of, numbers_of
 from afterglow_collector.modules import imports_of, packages_of, untouched_of
 
 __all__ = ["DOCUMENT_SCHEMA", "Call", "RunFacts", "build_document"]
@@ -38,8 +37,7 @@ class _Placed(NamedTuple):
 def build_document(records: list[Record], facts: RunFacts) -> dict[str, Any]:
     """Return the run as the JSON document that ``afterglow run --json`` writes."""
     placed = _placed(records)
-    told = ((number, record) for number, record in placed if isinstance(record, Invocation))
-    invocations = invocations_of(told, facts.calls)
+    invocations = invocations_of(completed(placed), facts.calls)
     environments = _environments(placed)
     numbers = numbers_of(invocations)
     return {

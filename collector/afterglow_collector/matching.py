@@ -3,10 +3,10 @@
 In: records with the number of their environment, and what the caller saw. Out: entries of the run document. Pure.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from afterglow.records import Invocation
+from afterglow.records import Invocation, Record, Report
 from afterglow_collector.facts import Call
 
 Numbers = dict[tuple[int | None, str | None], int]
@@ -25,6 +25,31 @@ def invocations_of(records: Iterable[tuple[int | None, Invocation]], calls: list
     for number, (environment, record) in enumerate(waiting.values(), start=after + 1):
         entries.append(_invocation(number, environment, record, None))
     return entries
+
+
+def completed(records: Iterable[tuple[int | None, Record]]) -> Iterator[tuple[int | None, Invocation]]:
+    """Return the invocations, with what the platform said after they had been told; its figure is the better one."""
+    records = list(records)
+    late = {(number, report.request_id): report for number, report in records if isinstance(report, Report)}
+    for number, record in records:
+        if isinstance(record, Invocation):
+            yield number, _with(record, late.get((number, record.request_id)))
+
+
+def _with(record: Invocation, report: Report | None) -> Invocation:
+    if report is None:
+        return record
+    said = {name: value for name, value in report._asdict().items() if value is not None and name not in _NO_FIGURES}
+    sources = {**record.sources, **dict.fromkeys(said, "platform")}
+    record = record._replace(**said, sources=sources)
+    cpu_ms = (record.cpu_user_ms, record.cpu_system_ms)
+    if "duration_ms" not in said or record.duration_ms is None or None in cpu_ms:
+        return record
+    waited_ms = max(0.0, record.duration_ms - sum(each or 0.0 for each in cpu_ms))
+    return record._replace(wait_ms=round(waited_ms, 3), sources={**sources, "wait_ms": "platform"})
+
+
+_NO_FIGURES = ("at_ms", "request_id")
 
 
 def _belongs(record: Invocation, call: Call) -> bool:

@@ -42,8 +42,12 @@ def is_shutdown(event: dict[str, Any]) -> bool:
 
 
 def tell_before_the_freeze(parts: Parts) -> None:
-    """Put the records out, and let the environment freeze."""
-    parts.teller.invocations(parts.recorder, before=parts.recorder.count + 1)
+    """Put the records out, and let the environment freeze.
+
+    Not Init's, which can have the platform's figures a little later: it is one, and SHUTDOWN would bring it out.
+    """
+    before = parts.recorder.count + 1
+    parts.teller.invocations(parts.recorder, before=before, init_patient=parts.platform_reports())
     parts.teller.flush(final=True)
     release(parts)
 

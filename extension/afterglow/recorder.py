@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from afterglow.freeze import FrozenTime
 from afterglow.platform import Said
-from afterglow.records import Ending, Init, Invocation
+from afterglow.records import Ending, Init, Invocation, Report
 from afterglow.running import Closing, Context, Running, ending_of, invocation_of, judge
 
 MOST_INVOCATIONS = 64  # open at once; past this the oldest is told as it stands
@@ -55,7 +55,8 @@ class Recorder:
         self.running: dict[str, Running] = {}
         self.said_early: dict[str, dict[str, Any]] = {}
         self.invited_early: dict[str, str | None] = {}  # request id → trace
-        self.told: dict[str, None] = {}  # the latest ids: an INVOKE that is read late must not begin one again
+        self.told: dict[str, bool] = {}  # the latest ids → whether the platform has said all that it has to say
+        self.said_late: dict[str, dict[str, Any]] = {}  # of invocations that are told
         self.closing: Closing | None = None
         self.count = 0
         self.first_invoked_ns = 0
@@ -107,11 +108,33 @@ class Recorder:
         if said.about in self.running:
             self.running[said.about].platform.update(_worse(self.running[said.about].platform, said.fields))
             return True
-        if said.about in self.told or len(self.said_early) >= MOST_EARLY:
+        if said.about in self.told:
+            return self._said_late(said)
+        if len(self.said_early) >= MOST_EARLY:
             return False
         early = self.said_early.setdefault(said.about, {})
         early.update(_worse(early, said.fields))
         return True
+
+    def _said_late(self, said: Said) -> bool:
+        """Note what is said of an invocation that is told; False for what has been said before."""
+        if self.told[said.about] or (said.about not in self.said_late and len(self.said_late) >= MOST_EARLY):
+            return False
+        self.said_late.setdefault(said.about, {}).update(said.fields)
+        return True
+
+    def reports(self, clock: Clock, *, final: bool = False) -> list[Report]:
+        """Return what has been said late, once per invocation: when the platform is done, or the environment ends."""
+        over = [about for about, fields in self.said_late.items() if final or "reported" in fields]
+        reports = []
+        for about in over:
+            fields = self.said_late.pop(about)
+            if about in self.told:
+                self.told[about] = True
+            known = {name: fields.get(name) for name in Report._fields[2:]}
+            if any(value is not None for value in known.values()):
+                reports.append(Report(round(clock.epoch_ms), about, **known))
+        return reports
 
     def begin_the_unseen(self, at_ns: int, agent_cpu_ms: float, init_verdict: tuple[str, str] | None) -> None:
         """At the end: what the platform calls started has begun, though nobody else has seen it.
@@ -214,7 +237,7 @@ class Recorder:
                 over = [running for running in over if self._is_over(running, clock.mono_ns, patient=patient)]
         for running in over:
             del self.running[running.request_id]
-            self.told[running.request_id] = None
+            self.told[running.request_id] = self._platform_is_done(running)
         while len(self.told) > MOST_TOLD:
             del self.told[next(iter(self.told))]
         context = Context(

@@ -87,6 +87,23 @@ class Invocation(NamedTuple):
     sources: dict[str, str]
 
 
+class Report(NamedTuple):
+    """What the platform said of an invocation whose record was out already: figures to be put in that one's place.
+
+    No metric depends on it. With AFTERGLOW_FLUSH=end the rule, since the report comes after the freeze; else rare.
+    """
+
+    at_ms: int
+    request_id: str
+    duration_ms: float | None
+    response_latency_ms: float | None
+    response_duration_ms: float | None
+    runtime_overhead_ms: float | None
+    produced_bytes: float | None
+    billed_ms: float | None
+    max_memory_mb: float | None
+
+
 class Finding(NamedTuple):
     """One piece of work that went on after its handler had returned; sent again when its outcome changes.
 
@@ -248,6 +265,7 @@ Record = Union[  # noqa: UP007 - get_args needs the runtime value on 3.10
     Untouched,
     Package,
     Invocation,
+    Report,
     Ending,
     Finding,
     Sample,

@@ -91,13 +91,20 @@ class Teller:
             self.accept(loss)
         return losses
 
-    def invocations(self, recorder: Recorder, *, before: int | None, patient: bool = False) -> None:
-        """Tell Init, once, and the invocations that are over; with each that ended badly, how."""
+    def invocations(
+        self, recorder: Recorder, *, before: int | None, patient: bool = False, init_patient: bool = False
+    ) -> None:
+        """Tell Init, once, and the invocations that are over; with each that ended badly, how.
+
+        ``patient``: the platform may have its say first; ``init_patient``: of Init, at least.
+        """
         clock, cpu_ms = read_clock(), agent_cpu_ms()
-        init = recorder.init(clock, patient=patient)
+        init = recorder.init(clock, patient=patient or init_patient)
         if init is not None:
             self.accept(init)
         told = recorder.tell(clock, cpu_ms, before=before, patient=patient)
+        for report in recorder.reports(clock, final=before is None):
+            self.accept(report)
         for invocation, ending in told:
             self.accept(invocation)
             if ending is not None:

@@ -11,6 +11,7 @@ import pytest
 from tests.integration.platform.stages import Scene, Story, play, play_both
 from tests.integration.platform.told import Told, assert_adds_up, assert_each_once
 
+from afterglow.records import Report
 from afterglow_layer.emulator import Misbehaviour
 
 pytestmark = pytest.mark.usefixtures("namespaces")
@@ -117,3 +118,26 @@ def test_an_api_that_fails_once_costs_no_invocation(route: str, how: str) -> Non
     story = play(Scene(misbehave=Misbehaviour(**{how: {route: 1}}), settings={"timeout_ms": 5_000}), EVENTS[:3])
 
     assert [200, 200, 200] == [each.status for each in story.heard], str(story)
+
+
+@pytest.mark.parametrize("flush", ["next", "end", "interval"])
+@pytest.mark.parametrize("freeze", [True, False], ids=["frozen", "awake"])
+def test_each_invocation_has_the_platforms_figures_whatever_comes_late(flush: str, freeze: bool) -> None:
+    """Records that are out before the freeze cannot have them: they follow."""
+    scene = Scene(env={"AFTERGLOW_FLUSH": flush}, settings={"timeout_ms": 20_000, "freeze": freeze})
+    story = play(scene, [{"do": "returns"}] * 6)
+    (told,) = story.told
+    late = {report.request_id: report for report in told.of(Report)}
+    billed = [late.get(each.request_id, each).billed_ms for each in told.invocations]
+    durations = [late.get(each.request_id, each).duration_ms for each in told.invocations]
+    platforms = [
+        seen.detail["record"]["metrics"]["durationMs"]
+        for seen in story.seen
+        if seen.kind == "telemetry.event" and seen.detail["type"] == "platform.runtimeDone"
+    ]
+
+    assert None not in billed, str(told)
+    assert platforms == durations, str(told)
+    assert {} == told.dropped, str(told)
+    assert_each_once(told)
+    assert_adds_up(told)

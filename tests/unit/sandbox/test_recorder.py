@@ -3,6 +3,7 @@
 from typing import Any
 
 from afterglow.freeze import FrozenTime, Window
+from afterglow.platform import Said
 from afterglow.recorder import MOST_INVOCATIONS, Boot, Clock, Recorder
 
 MS = 1_000_000
@@ -199,3 +200,40 @@ def test_an_invoke_that_comes_first_keeps_its_trace_for_the_hook() -> None:
     ((invocation, _),) = recorder.tell(clock(2_060), 10, before=2)
 
     assert TRACE == invocation.trace
+
+
+def said(request_id: str, **fields: Any) -> Said:
+    return Said(request_id, fields)
+
+
+def test_what_the_platform_says_after_the_telling_is_told_once_in_a_record_of_its_own() -> None:
+    recorder = hooked()
+    recorder.begin("r-1", 2_000 * MS, 10)
+    recorder.returned(returned("r-1", 2_001, 2_051))
+    recorder.tell(clock(2_052), 10, before=2)
+    taken = [
+        recorder.said(said("r-1", runtime_done=True, duration_ms=52.5)),
+        recorder.said(said("r-1", reported=True, billed_ms=53.0, max_memory_mb=40.0)),
+    ]
+    (report,) = recorder.reports(clock(3_000))
+    again = recorder.said(said("r-1", reported=True, billed_ms=53.0))
+
+    assert ([True, True], False) == (taken, again)
+    assert ("r-1", 52.5, 53.0, 40.0) == (
+        report.request_id,
+        report.duration_ms,
+        report.billed_ms,
+        report.max_memory_mb,
+    )
+    assert [] == recorder.reports(clock(3_001), final=True)
+
+
+def test_what_is_said_late_and_never_completed_is_told_at_the_end() -> None:
+    recorder = hooked()
+    recorder.begin("r-1", 2_000 * MS, 10)
+    recorder.returned(returned("r-1", 2_001, 2_051))
+    recorder.tell(clock(2_052), 10, before=2)
+    recorder.said(said("r-1", runtime_done=True, duration_ms=52.5))
+
+    assert [] == recorder.reports(clock(3_000))
+    assert [52.5] == [report.duration_ms for report in recorder.reports(clock(3_001), final=True)]
