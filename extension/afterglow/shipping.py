@@ -118,6 +118,7 @@ class Shipper:
         if first is None:
             return
         self._sending, body = first
+        self.spool.held = True
         self._give_up_ns = now_ns + ANSWER_WITHIN_NS
         self.problem = self.problem or "no answer yet"
         request = self._request(self._sending.seq, body)
@@ -146,6 +147,7 @@ class Shipper:
             self._again(now_ns, f"HTTP {status}", asked_ns=_asked_ns(answer))
             return
         self._exchange = self._sending = None
+        self.spool.held = False
         self.retries = 0
         if status in TAKEN:
             self.problem = ""
@@ -161,6 +163,7 @@ class Shipper:
         if self._exchange is not None:
             self._exchange.abandon()
         self._exchange = self._sending = None
+        self.spool.held = False
         self.problem = problem[:LONGEST_PROBLEM]
         longest_ns = min(LONGEST_PAUSE_NS, FIRST_PAUSE_NS * 2 ** min(self.retries, 10))
         self.retries += 1

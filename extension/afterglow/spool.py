@@ -21,11 +21,12 @@ class Batch(NamedTuple):
 
 
 class Spool:
-    """Batches that wait, oldest first: in memory, then on disk, then no more."""
+    """Batches that wait, oldest first: in memory, then on disk, then no more. ``held``: the oldest is on its way."""
 
     def __init__(self, folder: str, name: str) -> None:
         self.prefix = f"{folder}/afterglow-{name}"
         self.batches: list[Batch] = []
+        self.held = False
         self.dropped: dict[str, int] = {}
 
     def add(self, seq: int, records: int, body: bytes) -> None:
@@ -35,17 +36,17 @@ class Spool:
             self.batches.append(Batch(seq, records, len(body), body, None))
             return
         on_disk = sum(batch.size for batch in self.batches if batch.file is not None)
-        while on_disk + len(body) > DISK_BYTES and self.batches:
-            gone = self.drop(0, "spool-full")
+        while on_disk + len(body) > DISK_BYTES and len(self.batches) > self.held:
+            gone = self.drop(int(self.held), "spool-full")  # what is on its way may have been counted already
             on_disk -= gone.size if gone.file is not None else 0
         file = f"{self.prefix}-{seq}"
         try:
-            fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "wb") as spooled:
-                spooled.write(body)
-            self.batches.append(Batch(seq, records, len(body), None, file))
+            _write_new(file, body)
         except OSError as error:
+            _unlink(file)  # a full disk may have taken a part
             self._count(f"spool: {error.strerror}", records)
+            return
+        self.batches.append(Batch(seq, records, len(body), None, file))
 
     def first(self) -> tuple[Batch, bytes] | None:
         """Return the oldest batch that can be read, with its body."""
@@ -81,11 +82,25 @@ class Spool:
     def _remove(self, position: int) -> Batch:
         batch = self.batches.pop(position)
         if batch.file is not None:
-            try:
-                os.unlink(batch.file)  # noqa: PTH108 - no pathlib in the sandbox
-            except OSError:
-                self._count("spool-file-left", 0)
+            _unlink(batch.file)
         return batch
 
     def _count(self, reason: str, records: int) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + records
+
+
+def _write_new(path: str, body: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        left = memoryview(body)
+        while left:
+            left = left[os.write(fd, left) :]
+    finally:
+        os.close(fd)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)  # noqa: PTH108 - no pathlib in the sandbox
+    except OSError:
+        return  # It goes with the environment.
