@@ -257,7 +257,8 @@ HAD = Kept("cgroup v2", "cgroup v1", {}, "/tmp: its own, 512 MB")
                 f"memory: not limited as a whole (no way); {PER_PROCESS}",
                 "CPU: not limited (none there); on Lambda it would be 14.5% of a core",
                 "/tmp: this machine's",
-                "provisioned concurrency: told to the function; RIE runs Init with the first invocation all the same",
+                "provisioned concurrency: told to the function, but not enforced: RIE runs Init inside the first "
+                "invocation, on its time; --emulator builtin runs it ahead",
             ],
         ),
     ],

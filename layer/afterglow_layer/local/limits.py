@@ -50,4 +50,7 @@ def _provisioned(plan: Plan) -> list[str]:
         return []
     if plan.rie is None:
         return ["provisioned concurrency: Init ran ahead of the first invocation"]
-    return ["provisioned concurrency: told to the function; RIE runs Init with the first invocation all the same"]
+    return [
+        "provisioned concurrency: told to the function, but not enforced: RIE runs Init inside the first invocation, on "
+        "its time; --emulator builtin runs it ahead"
+    ]
