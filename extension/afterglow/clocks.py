@@ -23,15 +23,17 @@ class Clocks:
 
     def __init__(self) -> None:
         self.groups: Groups | None = None
+        self.run_delay_ns = self.throttled_ns = 0
         self.baseline_at_ns = 0
         self.baseline_ns: int | None = None  # unknown for what lies before the first look
 
     def read(self) -> Checkpoint:
-        """Read the clocks."""
+        """Read the clocks; one that cannot be read (no descriptor left, say) stands still meanwhile."""
         if self.groups is None:
             self.groups = find_groups()
-        run_delay_ns = int((proc.read_run_delay_ms() or 0.0) * 1e6)
-        return Checkpoint(time.monotonic_ns(), time.process_time_ns(), run_delay_ns, read_throttled_ns(self.groups))
+        self.run_delay_ns = max(self.run_delay_ns, int((proc.read_run_delay_ms() or 0.0) * 1e6))
+        self.throttled_ns = max(self.throttled_ns, read_throttled_ns(self.groups))
+        return Checkpoint(time.monotonic_ns(), time.process_time_ns(), self.run_delay_ns, self.throttled_ns)
 
     def read_busy_ns(self) -> int | None:
         """Return how long all CPUs were busy since boot; None where that does not tell who kept us waiting."""

@@ -120,6 +120,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "touched": {"n": _whole, "last": _whole, "names": _texts, "own": _whole},
     "gave-up": {"error": _text},
+    "unseen": {"what": _what, "why": _text},
 }
 
 _RAISED = {"origin": _site, "message": _text}

@@ -120,6 +120,11 @@ def _on_gave_up(parts: Parts, pid: int, fact: Fact) -> None:
     next_call.lose_hook(parts)
 
 
+def _on_unseen(parts: Parts, pid: int, fact: Fact) -> None:
+    del pid
+    parts.teller.lose("finding", f"unseen {fact['what']}: {fact['why']}"[:80])
+
+
 def _take_works(parts: Parts, pid: int, fact: Fact) -> None:
     for work, cpu_ns, moved in fact["works"]:
         parts.lingering.update(pid, work, cpu_ns, bool(moved))
@@ -135,4 +140,5 @@ _READERS: dict[str, Callable[[Parts, int, Fact], None]] = {
     "imports": _on_imports,
     "touched": _on_imports,
     "gave-up": _on_gave_up,
+    "unseen": _on_unseen,
 }

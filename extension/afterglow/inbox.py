@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from afterglow.ear import Ear
 from afterglow.facts import FactError, parse_fact
 
 MOST_PEERS = 64  # the runtime, and its forked workers under Managed Instances
@@ -22,7 +23,7 @@ class Inbox:
     """Non-blocking reader of the listener and its peers, each known by its file descriptor."""
 
     def __init__(self, listener: "_socket.socket | None") -> None:
-        self.listener = listener
+        self.ear = Ear(listener)
         self.peers: dict[int, _socket.socket] = {}
         self.pids: dict[int, int] = {}
         self.files: dict[int, int] = {}  # pid → the file that its stacks are in
@@ -32,19 +33,11 @@ class Inbox:
 
     def descriptors(self) -> list[int]:
         """Return what to poll for input."""
-        return [*self.peers] + ([self.listener.fileno()] if self.listener is not None else [])
+        return [*self.peers, *self.ear.descriptors()]
 
     def accept(self) -> None:
         """Take in new peers; the kernel says which process each one is."""
-        while self.listener is not None:
-            try:
-                descriptor, _ = self.listener._accept()  # type: ignore[attr-defined]  # what socket.accept calls
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._drop(f"accept: {error.strerror}")
-                return
-            peer = _socket.socket(fileno=descriptor)
+        while (peer := self.ear.take()) is not None:
             if len(self.peers) >= MOST_PEERS:
                 peer.close()
                 self._drop("too-many-peers")

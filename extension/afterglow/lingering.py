@@ -114,12 +114,17 @@ class Lingering:
             piece.ended_ns = at_ns
             piece.cpu_ns = cpu_ns if cpu_ns is not None else piece.cpu_ns
 
-    def is_same(self, pid: int, work: int, started_ms: float) -> bool:
-        """Return whether the process is the one that was seen first: the kernel gives pids out again."""
+    def is_same(self, pid: int, work: int, started_ms: float, started_ns: int) -> bool:
+        """Return whether the process is the one that the hook has found: the kernel gives pids out again.
+
+        ``started_ms`` is its start after boot, cut to a tick; ``started_ns`` the same on CLOCK_MONOTONIC.
+        """
         piece = self.pieces.get((pid, work))
         if piece is None:
             return False
         if piece.started_ms is None:
+            if started_ns > piece.fact["at"]:
+                return False  # younger than what was found
             piece.started_ms = started_ms
         return piece.started_ms == started_ms
 

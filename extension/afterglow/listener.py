@@ -4,10 +4,14 @@ A part of the one poll loop: non-blocking, bounded in connections, bytes and eve
 that come split, twice, late or broken. Lambda sends again what is not answered with 200, so everything is.
 """
 
-import _socket
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from afterglow.ear import Ear
+
+if TYPE_CHECKING:
+    import _socket
 
 MOST_CONNECTIONS = 8
 LARGEST_REQUEST_BYTES = 4_194_304  # Lambda's batches are at most 1 MB, a record in them 256 KB
@@ -53,18 +57,18 @@ class Listener:
     """Reads the connections that Lambda opens to us."""
 
     def __init__(self, listener: "_socket.socket | None") -> None:
-        self.listener = listener
+        self.ear = Ear(listener)
         self.connections: dict[int, tuple[_socket.socket, bytes]] = {}
         self.seen = 0
         self.dropped: dict[str, int] = {}
 
     def descriptors(self) -> list[int]:
         """Return what to poll for input."""
-        return [*self.connections] + ([self.listener.fileno()] if self.listener is not None else [])
+        return [*self.connections, *self.ear.descriptors()]
 
     def close(self) -> None:
         """Let go of everything: there is no Telemetry API here."""
-        self.listener = None  # the subscription's own, and closed by it
+        self.ear.listener = None  # the subscription's own, and closed by it
         for connection, _ in self.connections.values():
             connection.close()
         self.connections.clear()
@@ -76,18 +80,13 @@ class Listener:
             yield from self._read_connection(descriptor)
 
     def _accept(self) -> None:
-        while self.listener is not None:
-            try:
-                descriptor, _ = self.listener._accept()  # type: ignore[attr-defined]  # what socket.accept calls
-            except OSError:  # nobody is there, or is not there any more
-                return
-            connection = _socket.socket(fileno=descriptor)
+        while (connection := self.ear.take()) is not None:
             connection.setblocking(False)
             if len(self.connections) >= MOST_CONNECTIONS:
                 connection.close()
                 self.drop("too-many-connections")
             else:
-                self.connections[descriptor] = (connection, b"")
+                self.connections[connection.fileno()] = (connection, b"")
 
     def _read_connection(self, descriptor: int) -> Iterator[dict[str, Any]]:
         connection, buffer = self.connections[descriptor]

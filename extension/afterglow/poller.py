@@ -56,7 +56,8 @@ class Poller:
         """
         poller = select.poll()
         for descriptor in descriptors:
-            poller.register(descriptor, select.POLLIN)
+            if descriptor >= 0:  # closed: the Runtime API ended the connection, and /next is not called for yet
+                poller.register(descriptor, select.POLLIN)
         for descriptor, mask in masks.items():
             poller.register(descriptor, mask)
         self._set_alarm(0)

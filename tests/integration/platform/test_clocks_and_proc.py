@@ -1,5 +1,7 @@
 """What the kernel may say: clocks that jump, pids that are used again, files that are gone, forbidden or nonsense."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,7 @@ def test_a_process_that_leaves_between_two_looks_leaves_the_tree(tmp_path: Path)
 def test_a_pid_that_is_used_again_is_another_process(tmp_path: Path) -> None:
     lingering = Lingering("env", FrozenTime(), lambda _: None)
     lingering.began("request", 1, 0)
-    lingering.announce(7, _process(work=1, pid=70))
+    lingering.announce(7, _process(work=1, pid=70, at_ns=time.monotonic_ns()))
     write_stat(tmp_path, 70, start=100)
     watch_processes(lingering, SECOND_NS, str(tmp_path))
     before = lingering.open_pids()
@@ -67,7 +69,17 @@ def test_a_pid_that_is_used_again_is_another_process(tmp_path: Path) -> None:
     assert ([((7, 1), 70)], []) == (before, lingering.open_pids())
 
 
-def _process(*, work: int, pid: int) -> dict[str, Any]:
+def test_a_pid_that_is_used_again_before_the_first_look_is_another_process(tmp_path: Path) -> None:
+    lingering = Lingering("env", FrozenTime(), lambda _: None)
+    lingering.began("request", 1, 0)
+    lingering.announce(7, _process(work=1, pid=70, at_ns=time.monotonic_ns() - SECOND_NS))
+    write_stat(tmp_path, 70, start=int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")))
+    watch_processes(lingering, time.monotonic_ns(), str(tmp_path))
+
+    assert [] == lingering.open_pids()
+
+
+def _process(*, work: int, pid: int, at_ns: int) -> dict[str, Any]:
     return {
         "w": work,
         "what": "process",
@@ -76,7 +88,7 @@ def _process(*, work: int, pid: int) -> dict[str, Any]:
         "id": "request",
         "n": 1,
         "state": "running",
-        "at": 0,
+        "at": at_ns,
         "jobs": 1,
         "pid": pid,
     }

@@ -23,6 +23,7 @@ from afterglow_hook.waits import (
     SLEEPING,
     place_of,
     process_alive,
+    process_born,
     task_state,
     thread_state,
 )
@@ -233,6 +234,22 @@ def test_a_child_lives_until_it_has_ended_and_its_status_is_left_to_its_parent()
         status = child.wait()
 
     assert (True, False, 0) == (before, after, status)
+
+
+def test_a_child_with_the_pid_of_another_one_is_not_it() -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        born = process_born(child.pid)
+        assert born is not None
+        alive = [process_alive(child.pid, born), process_alive(child.pid, born - 1), process_alive(child.pid, None)]
+
+    assert [True, False, True] == alive
+    assert process_born(1 << 22) is None
+
+
+def test_a_child_that_has_been_waited_for_is_none() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+
     assert not process_alive(child.pid)
 
 

@@ -230,6 +230,15 @@ def test_when_the_hook_has_given_up_invocations_are_told_without_it(begin: Begin
     assert {"hook-gave-up: KeyError": 1} == environment.extension.dropped("fact")
 
 
+def test_what_the_hook_cannot_see_is_in_the_ledger(begin: Begin) -> None:
+    environment = begin()
+    environment.hook.say("unseen", what="asyncio-task", why="uvloop makes them in C")
+    environment.run("r-1")
+    environment.end()
+
+    assert {"unseen asyncio-task: uvloop makes them in C": 1} == environment.extension.dropped("finding")
+
+
 def test_without_a_hook_invocations_are_told_with_what_others_see(api: Api, tmp_path: Path) -> None:
     extension = Extension(api, tmp_path)
     extension.register()

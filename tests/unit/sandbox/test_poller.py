@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -155,6 +156,20 @@ def test_a_freeze_of_a_process_whose_quota_holds_it_back_is_as_long_as_it_was(
     held_ms = (continued_ns - stopped_ns) / MS
     frozen_ms = sum(window.frozen_ns for window in windows) / MS
     assert held_ms - 5 <= frozen_ms <= held_ms + 2 * PERIOD_US / 1000, windows
+
+
+def test_a_descriptor_that_is_closed_is_not_waited_for() -> None:
+    """After `Connection: close`, while AFTERGLOW_FLUSH=end holds /next back, there is no connection."""
+    ours, others = socket.socketpair()
+    with others:
+        others.send(b"x")
+        open_one = ours.fileno()
+        gone = socket.socket()
+        gone.close()
+        ready = Poller(time.monotonic_ns(), 0).wait([gone.fileno(), open_one], 1000)
+    ours.close()
+
+    assert {open_one} == ready
 
 
 class Script(Clocks):

@@ -172,7 +172,7 @@ def _handed_over(now_ns: int) -> Iterator[Work]:
 
 def _processes(now_ns: int) -> Iterator[Work]:
     for pid, origin in list(origins.processes.items())[:MOST_LOOKED_AT]:
-        if not process_alive(pid):
+        if not process_alive(pid, origin.born):
             origins.processes.pop(pid, None)
         elif origin.request_id is not None and origin.work is None:
             yield ProcessWork(origin, "running", now_ns, pid)

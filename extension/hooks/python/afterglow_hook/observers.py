@@ -47,6 +47,17 @@ class _Limbo(dict):  # type: ignore[type-arg]
         super().__setitem__(thread, value)
         note_thread(thread, sys._getframe(1))
 
+    def __delitem__(self, thread: Any) -> None:
+        super().__delitem__(thread)
+        if not thread._started.is_set():
+            note_failed_start(thread)
+
+
+@guarded
+def note_failed_start(thread: threading.Thread) -> None:
+    """Forget a thread that the system had no room for: ``start`` takes it out of the table, and raises."""
+    origins.threads.pop(id(thread), None)
+
 
 @guarded
 def note_thread(thread: threading.Thread, start: Any) -> None:
@@ -58,7 +69,7 @@ def note_thread(thread: threading.Thread, start: Any) -> None:
     module = getattr(target, "__module__", None) or type(thread).__module__
     if module in _POOL_MODULES:
         owner = start.f_back.f_locals.get("self") if start.f_back is not None else None
-        origin.what, origin.executor = "pool", id(owner)
+        origin.what, origin.executor = "pool", origins.crew_of(owner)
     origins.note(origins.threads, id(thread), origin)
 
 
@@ -93,9 +104,8 @@ def note_thread_end(thread: threading.Thread) -> None:
         return
     if origin.work is not None:
         origin.work.end(time.monotonic_ns(), time.thread_time_ns())
-    if origin.executor:
-        spent_ns = origins.ended_cpu_ns.get(origin.executor, 0) + time.thread_time_ns()
-        origins.ended_cpu_ns[origin.executor] = spent_ns
+    if origin.executor is not None:
+        origin.executor.ended_cpu_ns += time.thread_time_ns()
 
 
 # -- executors -----------------------------------------------------------------------------------------------
@@ -120,7 +130,7 @@ def note_job(future: Any, function: Any, submit: Any) -> None:
     if isinstance(function, tuple):  # Python 3.14: a task of (fn, args, kwargs)
         function = function[0]
     origin = Origin("executor", _named(function) or "a job", site_of(submit))
-    origin.executor = id(submit.f_locals.get("self"))
+    origin.executor = origins.crew_of(submit.f_locals.get("self"))
     origins.note_weakly(origins.jobs, future, origin)
 
 
@@ -142,7 +152,7 @@ def note_pool_job(result: Any, pool: Any, call: Any) -> None:
     if "func" not in call.f_locals and call.f_back is not None:  # MapResult's own constructor lies between
         call = call.f_back
     origin = Origin("executor", _named(call.f_locals.get("func")) or type(pool).__name__, site_of(call))
-    origin.executor = id(pool)
+    origin.executor = origins.crew_of(pool)
     origins.note_weakly(origins.jobs, result, origin)
 
 
@@ -150,13 +160,49 @@ def note_pool_job(result: Any, pool: Any, call: Any) -> None:
 
 
 def _watch_tasks(module: ModuleType) -> None:
-    """Every Task, of every loop, is added to a WeakSet of asyncio.tasks by its constructor (3.10 to 3.13)."""
+    """Every Task, of every loop, is added to a WeakSet of asyncio.tasks by its constructor.
+
+    From 3.14 on, only those that are not made by _asyncio: for the others see ``_watch_create_task``.
+    """
     for name in ("_all_tasks", "_scheduled_tasks"):
         tasks = getattr(module, name, None)
         if tasks is not None:
             tasks.add = _task_adder(tasks.add)
             break
     _watch_threadsafe(module)
+
+
+def _tasks_are_hidden() -> bool:
+    """Return whether _asyncio keeps its tasks to itself, in lists of its own for each thread (from 3.14 on)."""
+    made_in_c = sys.modules.get("_asyncio")
+    return made_in_c is not None and not (hasattr(made_in_c, "_all_tasks") or hasattr(made_in_c, "_scheduled_tasks"))
+
+
+def _watch_create_task(module: ModuleType) -> None:
+    if _tasks_are_hidden():
+        from afterglow_hook import births  # noqa: PLC0415 - not before Python 3.14
+
+        why = births.watch(module.BaseEventLoop.create_task.__code__, note_created)
+        if why:
+            _tell_unseen("asyncio-task", why)
+
+
+def _watch_uvloop(_: ModuleType) -> None:
+    if _tasks_are_hidden():
+        _tell_unseen("asyncio-task", "uvloop makes them in C")
+
+
+def _tell_unseen(what: str, why: str) -> None:
+    """Say aloud what this environment's findings will lack: once on stderr, once in the ledger."""
+    os.write(2, f"afterglow: no {what} can be found here: {why}\n".encode())
+    wire.send({"t": "unseen", "what": what, "why": why})
+
+
+@guarded
+def note_created(task: Any, create: Any) -> None:
+    """Note what ``create_task`` returns: a task, or whatever a task factory of the user's makes."""
+    if hasattr(task, "get_coro") and hasattr(task, "get_loop"):
+        note_task(task, create)
 
 
 def _watch_run(asyncio: ModuleType) -> None:
@@ -209,6 +255,9 @@ def note_task(task: Any, create: Any) -> None:
 
     A task that another task creates is that one's invocation's, whichever invocation runs by now.
     """
+    known = origins.tasks.get(id(task))
+    if known is not None and known.ref is not None and known.ref() is task:
+        return
     coroutine = task.get_coro()
     origin = origins.handed_over.pop(id(coroutine), None)
     if origin is None:
@@ -256,7 +305,14 @@ def note_process(pid: int, start: Any) -> None:
     """Note who starts a child process; ``start`` is the frame in Popen that has forked, with its ``args``."""
     args = start.f_locals.get("args")
     program = os.fsdecode(args[0]).rpartition("/")[2] if isinstance(args, (list, tuple)) and args else "?"
-    origins.note(origins.processes, pid, Origin("process", program, site_of(start)))
+    _note_child(pid, Origin("process", program, site_of(start)))
+
+
+def _note_child(pid: int, origin: Origin) -> None:
+    from afterglow_hook.waits import process_born  # noqa: PLC0415 - not for cold starts without children
+
+    origin.born = process_born(pid)
+    origins.note(origins.processes, pid, origin)
 
 
 class _Children(set):  # type: ignore[type-arg]
@@ -273,7 +329,7 @@ def note_multiprocessing(process: Any, start: Any) -> None:
     starter = start.f_back.f_globals.get("__name__") if start.f_back is not None else None
     if starter in _POOL_MODULES or starter == "multiprocessing.managers" or process.pid is None:
         return
-    origins.note(origins.processes, process.pid, Origin("process", process.name, site_of(start)))
+    _note_child(process.pid, Origin("process", process.name, site_of(start)))
 
 
 def _watch_multiprocessing(module: ModuleType) -> None:
@@ -296,12 +352,14 @@ def _named(thing: Any) -> str | None:
 WATCHED: dict[str, Callable[[ModuleType], None]] = {
     "awslambdaric.bootstrap": bootstrap.attach,
     "asyncio": _watch_run,
+    "asyncio.base_events": _watch_create_task,
     "asyncio.tasks": _watch_tasks,
     "concurrent.futures.thread": _watch_executor,
     "concurrent.futures.process": _watch_executor,
     "multiprocessing.pool": _watch_pool,
     "multiprocessing.process": _watch_multiprocessing,
     "subprocess": _watch_subprocess,
+    "uvloop": _watch_uvloop,
 }
 
 

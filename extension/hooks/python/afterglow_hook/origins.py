@@ -23,17 +23,43 @@ overflowed = 0
 """Starts that were not noted because a table was full; reported as a loss."""
 
 
+class Crew:
+    """The threads of one executor: what those of them have burned that have ended.
+
+    It lives as long as one of its threads, its jobs or the executor itself: an address that is used again is not it.
+    """
+
+    __slots__ = ("ended_cpu_ns",)
+
+    def __init__(self) -> None:
+        self.ended_cpu_ns = 0
+
+
 class Origin:
     """One start of work, and what is known of it since."""
 
-    __slots__ = ("cpu_ns", "executor", "index", "moves", "name", "place", "ref", "request_id", "site", "what", "work")
+    __slots__ = (
+        "born",
+        "cpu_ns",
+        "executor",
+        "index",
+        "moves",
+        "name",
+        "place",
+        "ref",
+        "request_id",
+        "site",
+        "what",
+        "work",
+    )
 
     def __init__(self, what: str, name: str, site: Site) -> None:
         self.what = what
         self.name = name
         self.site = site
         self.request_id, self.index = _starter()
-        self.executor = 0  # id() of the executor that a thread or a job belongs to
+        self.executor: Crew | None = None  # of the executor that a thread or a job belongs to
+        self.born: int | None = None  # a process: when it started, as the kernel counts (waits.process_born)
         self.ref: Callable[[], Any] | None = None
         self.cpu_ns: int | None = None  # its CPU clock at the last look
         self.place: int | None = None  # how far it had got then
@@ -46,7 +72,7 @@ jobs: dict[int, Origin] = {}  # id(Future or AsyncResult) →
 tasks: dict[int, Origin] = {}  # id(Task) →
 handed_over: dict[int, Origin] = {}  # id(coroutine) → until the loop's thread has made its task
 processes: dict[int, Origin] = {}  # pid →
-ended_cpu_ns: dict[int, int] = {}  # id(executor) → CPU of its threads that have ended
+crews: dict[int, tuple[Any, Crew]] = {}  # id(executor) → a weak reference to it, and its crew
 
 
 def _starter() -> tuple[str | None, int | None]:
@@ -87,6 +113,25 @@ def note_weakly(table: dict[int, Origin], obj: Any, origin: Origin) -> None:
             del table[key]
 
 
+def crew_of(executor: Any) -> Crew | None:
+    """Return the crew of an executor or a pool; None for what cannot be followed without keeping it alive."""
+    key = id(executor)
+    known = crews.get(key)
+    if known is not None:
+        return known[1]
+    if executor is None or len(crews) >= _MOST_ENTRIES:
+        return None
+
+    def forget(_: Any) -> None:
+        crews.pop(key, None)
+
+    try:
+        crews[key] = weakref.ref(executor, forget), Crew()
+    except TypeError:
+        return None
+    return crews[key][1]
+
+
 def any_noted() -> bool:
     """Return whether there is anything that a look could see."""
     return bool(threads or jobs or tasks or handed_over or processes or overflowed)
@@ -94,5 +139,6 @@ def any_noted() -> bool:
 
 def forget_all() -> None:
     """In a forked child: nothing of what the parent had started exists here."""
-    for table in (threads, jobs, tasks, handed_over, processes, ended_cpu_ns):
+    for table in (threads, jobs, tasks, handed_over, processes):
         table.clear()
+    crews.clear()

@@ -140,9 +140,27 @@ def task_state(coroutine: Any) -> tuple[str, int]:
     return (SLEEPING if sleeping else IO), progress
 
 
-def process_alive(pid: int) -> bool:
-    """Return whether our child still runs, without taking its exit status from whoever waits for it."""
+def process_alive(pid: int, born: int | None = None) -> bool:
+    """Return whether our child still runs, without taking its exit status from whoever waits for it.
+
+    ``born``: what process_born has said of it. A child of another birth has been given the same pid.
+    """
     try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        alive = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
     except ChildProcessError:
         return False
+    return alive and born in (None, process_born(pid))
+
+
+def process_born(pid: int) -> int | None:
+    """Return when a process started, in the kernel's ticks since boot (proc_pid_stat(5)); None: it won't say."""
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return int(os.read(fd, 1024).rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+    finally:
+        os.close(fd)

@@ -158,11 +158,11 @@ class JobsWork(Work):
 
     def read_cpu_ns(self) -> int | None:
         """Sum over the executor's threads; None for a pool of processes."""
-        executor = self.origin.executor
+        crew = self.origin.executor
         active = list(threading._active.values())  # type: ignore[attr-defined]
-        mine = [thread for thread in active if getattr(origins.threads.get(id(thread)), "executor", 0) == executor]
-        ended_ns = origins.ended_cpu_ns.get(executor, 0)
-        if not executor or not (mine or ended_ns):
+        mine = [thread for thread in active if getattr(origins.threads.get(id(thread)), "executor", None) is crew]
+        ended_ns = crew.ended_cpu_ns if crew is not None else 0
+        if crew is None or not (mine or ended_ns):
             return None
         return ended_ns + sum(thread_cpu_ns(thread.native_id) or 0 for thread in mine)
 
@@ -248,4 +248,4 @@ class ProcessWork(Work):
 
     def alive(self) -> bool:
         """Look whether the child still runs."""
-        return process_alive(self.pid) if self.pid is not None else False
+        return self.pid is not None and process_alive(self.pid, self.origin.born)
