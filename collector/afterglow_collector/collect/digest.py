@@ -3,7 +3,8 @@
 In: a batch as it was read. Out: a Digest, its bytes, and back.
 
 Invocations become columns of the figures that the metrics need, 48 bytes each with the default ones where their JSON
-takes 240 or 870: the disk has that much less to take, and a replay nothing to parse. All other kinds stay whole.
+takes 250 or 900: the disk has that much less to take, and a replay nothing to parse. Overheads, of which there may
+be as many, are added up. All other kinds stay whole.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,12 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from afterglow.records import KINDS, Environment, Invocation, Record, kind_of
+from afterglow.records import KINDS, Environment, Invocation, Overhead, Record, kind_of
 from afterglow.window import MINUTE_MS
 from afterglow_collector.collect.binning import Floats
 from afterglow_collector.collect.calls import FORMULAS
+from afterglow_collector.collect.overheads import METRICS as OVERHEAD_METRICS
+from afterglow_collector.collect.overheads import OverheadSum, add_up
 from afterglow_collector.collect.wire import FORMS, Batch, as_record
 
 _COLUMNS: dict[str, Callable[[list[Any]], list[Any]]] = {
@@ -34,7 +37,8 @@ _COLUMNS: dict[str, Callable[[list[Any]], list[Any]]] = {
 }
 """One field of all calls. Spelled out, because the interpreter then reads a slot in 13 ns; attrgetter takes 27."""
 
-_CALL_FORMS = frozenset(FORMS[Invocation])
+_CALL_FORMS, _OVERHEAD_FORMS = frozenset(FORMS[Invocation]), frozenset(FORMS[Overhead])
+_ADDED_UP = _CALL_FORMS | _OVERHEAD_FORMS
 
 
 class DigestError(ValueError):
@@ -58,11 +62,12 @@ class Digest(NamedTuple):
     environment: Environment
     groups: list[CallGroup]
     columns: Floats
+    overheads: list[OverheadSum]
     others: list[Record]
 
     def records(self) -> int:
         """Return how many records there are."""
-        return int(self.columns.shape[1]) + len(self.others)
+        return int(self.columns.shape[1]) + sum(one.records for one in self.overheads) + len(self.others)
 
 
 class _Stored(msgspec.Struct, array_like=True, gc=False):
@@ -70,6 +75,7 @@ class _Stored(msgspec.Struct, array_like=True, gc=False):
     environment: list[Any]
     groups: list[CallGroup]
     columns: bytes
+    overheads: list[OverheadSum]
     others: list[tuple[str, list[Any]]]
 
 
@@ -83,13 +89,18 @@ class Digester:
         wanted = (field for name, formula in FORMULAS.items() if name in metrics for field in formula.fields)
         self.fields = tuple(dict.fromkeys(wanted))
         self._readers = [_COLUMNS[field] for field in self.fields]
-        self._fields_crc = crc32(",".join(("columns", *self.fields)).encode())  # digests of rows had their fields alone
+        self._metrics = metrics
+        totals = [name for name in OVERHEAD_METRICS if name in metrics]
+        self._fields_crc = crc32(
+            ",".join(("columns", *self.fields, *totals)).encode()
+        )  # digests of rows had their fields alone
 
     def digest(self, batch: Batch) -> Digest:
         """Return what counts of a batch."""
-        calls, others = batch.records, list[Record]()
+        calls, overheads, others = batch.records, list[OverheadSum](), list[Record]()
         if not _CALL_FORMS.issuperset(map(type, calls)):
-            others = [as_record(record) for record in calls if type(record) not in _CALL_FORMS]
+            overheads = add_up([record for record in calls if type(record) in _OVERHEAD_FORMS], self._metrics)
+            others = [as_record(record) for record in calls if type(record) not in _ADDED_UP]
             calls = [record for record in calls if type(record) in _CALL_FORMS]
         first, last = int(batch.first_ms // MINUTE_MS), int(batch.last_ms // MINUTE_MS)
         if first == last or not calls:
@@ -97,13 +108,13 @@ class Digester:
         else:
             calls = sorted(calls, key=_minute_of)
             groups = [_group(minute, list(part)) for minute, part in groupby(calls, _minute_of)]
-        return Digest(batch.environment, groups, self._columns(calls), others)
+        return Digest(batch.environment, groups, self._columns(calls), overheads, others)
 
     def encode(self, digest: Digest) -> bytes:
         """Return the digest's bytes."""
         others = [(kind_of(record), _plain(record)) for record in digest.others]
         columns = digest.columns.tobytes()
-        stored = _Stored(self._fields_crc, list(digest.environment), digest.groups, columns, others)
+        stored = _Stored(self._fields_crc, list(digest.environment), digest.groups, columns, digest.overheads, others)
         return msgspec.msgpack.encode(stored)
 
     def decode(self, data: bytes) -> Digest:
@@ -115,7 +126,7 @@ class Digester:
             others: list[Record] = [KINDS[kind](*values) for kind, values in stored.others]
             shape = len(self.fields), sum(group.calls for group in stored.groups)
             columns = np.frombuffer(stored.columns).reshape(shape)
-            return Digest(Environment(*stored.environment), stored.groups, columns, others)
+            return Digest(Environment(*stored.environment), stored.groups, columns, stored.overheads, others)
         except (msgspec.MsgspecError, TypeError, KeyError, ValueError) as error:
             raise DigestError(f"not of this version: {error}") from None
 

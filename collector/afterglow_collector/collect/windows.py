@@ -16,6 +16,7 @@ from afterglow.records import Environment
 from afterglow.window import MINUTE_MS, Series, Window, series_of
 from afterglow_collector.aggregate_state import from_state, to_state
 from afterglow_collector.collect.digest import Digest, Digester
+from afterglow_collector.collect.overheads import OverheadSum, window_of
 from afterglow_collector.collect.taken import Taken, from_plain, to_plain
 from afterglow_collector.collect.tally import Tally
 
@@ -95,6 +96,8 @@ class Windows:
             at = end
             if group.minute < over_before:
                 self.late += group.calls
+        for overhead in digest.overheads:
+            self._add_overhead(environment, overhead, over_before)
         for record in digest.others:
             self._add_other(environment, record, over_before)
 
@@ -140,6 +143,12 @@ class Windows:
         windows._used = max(taken.slots, default=-1) + 1
         windows._free = sorted(set(range(windows._used)) - set(taken.slots))
         return windows
+
+    def _add_overhead(self, environment: Environment, overhead: OverheadSum, over_before: int) -> None:
+        self._others.absorb([window_of(overhead, series_of(environment))])
+        self._tally.refused_values += overhead.refused
+        self._other_minutes.add(overhead.minute)
+        self.late += overhead.records if overhead.minute < over_before else 0
 
     def _add_other(self, environment: Environment, record: Any, over_before: int) -> None:
         self._others.add(environment, record)

@@ -17,7 +17,7 @@ from afterglow.distribution import MAX_VALUE, ZERO_BIN, bin_of
 from afterglow.emf import DIMENSIONS
 from afterglow.measures import MEASURES
 from afterglow.metrics import METRICS
-from afterglow.records import Environment, Invocation, Record
+from afterglow.records import Environment, Invocation, Overhead, Record
 from afterglow.window import Series, Window
 from afterglow_collector.aggregate_state import to_state
 from afterglow_collector.collect import windows as windows_module
@@ -112,6 +112,28 @@ def test_invocations_in_columns_equal_invocations_one_by_one(traffic: Traffic) -
 def test_all_kinds_of_records_and_any_choice_of_metrics(traffic: Traffic, metrics: frozenset[str]) -> None:
     plain, windows = plainly(shortened(traffic), metrics), windows_of(traffic, metrics)
 
+    assert figures_of(plain.windows()) == figures_of(every(windows.take_before(END)))
+    assert plain.dropped.get("refused-value", 0) == windows.refused_values()
+
+
+overheads = st.builds(
+    Overhead,
+    at_ms=st.integers(AT_MS, AT_MS + 180_000),
+    agent_cpu_ms=figures.filter(lambda figure: figure is not None),
+    agent_rss_bytes=st.none(),
+    hook_ms=st.sampled_from([0.0, 0.0005, 1.5]),
+    bytes_out=st.integers(-1, 10**10),
+)
+
+
+@given(st.lists(overheads | calls, max_size=30), metric_names)
+def test_overheads_of_one_batch_equal_overheads_one_by_one(records: list[Record], metrics: frozenset[str]) -> None:
+    digester, windows = Digester(metrics), Windows(metrics)
+    text = body(*records)
+    windows.add(digester.decode(digester.encode(digester.digest(decode_batch(text, LIMITS)))), over_before=MINUTE + 1)
+    plain = plainly([(environment(), record) for record in records], metrics)
+
+    assert sum(record.at_ms // 60_000 < MINUTE + 1 for record in records) == windows.late
     assert figures_of(plain.windows()) == figures_of(every(windows.take_before(END)))
     assert plain.dropped.get("refused-value", 0) == windows.refused_values()
 
