@@ -7,10 +7,10 @@ failed system call, then nothing. ``docs/decisions/0004-hook-wire.md`` says why 
 from __future__ import annotations
 
 import _socket
-import json
 import os
 import sys
 import time
+from json import encoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of the facts; the extension ignores a hook that speaks another
 LARGEST_MESSAGE_BYTES = 65_536
+
+_encode = encoder.c_make_encoder and encoder.c_make_encoder(  # type: ignore[attr-defined]  # typeshed leaves it out
+    None, None, encoder.encode_basestring_ascii, None, ":", ",", False, False, True
+)
+"""What json.dumps makes anew on each call and then calls: kept, it halves the 4 µs that a fact takes."""
 
 dropped = 0
 """Facts that the extension did not get: the next fact that goes through tells it how many."""
@@ -77,6 +82,13 @@ def say_hello(began_ns: int, stacks: int | None = None) -> None:
     )
 
 
+def _spelled(fact: dict[str, Any]) -> str:
+    """Return the fact as JSON without spaces."""
+    if _encode is None:  # an interpreter without its C accelerators
+        return encoder.JSONEncoder(separators=(",", ":")).encode(fact)
+    return "".join(_encode(fact, 0))
+
+
 def send(fact: dict[str, Any], descriptor: int | None = None) -> bool:
     """Send one fact if that is possible at once."""
     global dropped  # noqa: PLW0603 - as above
@@ -85,7 +97,7 @@ def send(fact: dict[str, Any], descriptor: int | None = None) -> bool:
         return False
     if dropped:
         fact["dropped"] = dropped
-    message = json.dumps(fact, separators=(",", ":")).encode()
+    message = _spelled(fact).encode()
     try:
         if len(message) > LARGEST_MESSAGE_BYTES:
             sent = False
