@@ -29,9 +29,10 @@ def chosen(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def failed(invocation: dict[str, Any]) -> bool:
-    """Return whether the caller, or without one the handler, saw it end badly."""
-    caller = invocation["caller"]
-    return bool(caller["outcome"] != "ok" if caller else invocation["status"] not in (None, "ok"))
+    """Return whether the caller saw it end badly, or the record says so: an answer can look well and be none."""
+    caller, status = invocation["caller"], invocation["status"]
+    seen = caller is not None and caller["outcome"] != "ok"
+    return seen or status not in ((None, "ok", "unknown") if caller else (None, "ok"))
 
 
 def how_it_ended(invocation: dict[str, Any]) -> str:
@@ -95,6 +96,8 @@ def _last_stretches(document: dict[str, Any], begin: float, end: float) -> list[
     downs = [environment["shutdown"] for environment in document["environments"] if environment["shutdown"]]
     last = max([end, *(down["at_ms"] + down["took_ms"] for down in downs)])
     frozen_ms = document["run"]["frozen_after_ms"] or 0.0
+    if downs and downs[-1]["at_ms"] < end + frozen_ms / 2:
+        frozen_ms = 0.0  # the environment ended with the invocation: only what stood around it was frozen
     thaw = end + frozen_ms if frozen_ms else max([end, *(down["at_ms"] for down in downs)])
     if not frozen_ms and thaw - end <= IDLE_FOLD_MS:
         return [Stretch(begin, last, "", None)]

@@ -13,6 +13,9 @@ from afterglow_layer.local.cgroups import Home
 from afterglow_layer.local.invoke import Answer, Verdict, judge
 
 REQUEST_ID = "730ac3e6-86fb-4306-824b-8dd7bff2c4eb"
+LAMBDA_TIMED_OUT = (
+    b'{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: %s Error: Task timed out after 3.00 seconds"}'
+)
 RAISED = b'{"errorMessage": "boo", "errorType": "ValueError", "requestId": "%s", "stackTrace": []}'
 
 
@@ -24,6 +27,8 @@ RAISED = b'{"errorMessage": "boo", "errorType": "ValueError", "requestId": "%s",
         (200, b"\xff not JSON", Verdict("ok", None)),
         (200, b'"Task timed out after 3.00 seconds"', Verdict("ok", None)),
         (200, b"Task timed out after 3.00 seconds", Verdict("timeout", "Sandbox.Timedout")),
+        (200, LAMBDA_TIMED_OUT % REQUEST_ID.encode(), Verdict("timeout", "Sandbox.Timedout")),
+        (200, LAMBDA_TIMED_OUT % b"another", Verdict("ok", None)),
         (200, RAISED % REQUEST_ID.encode(), Verdict("error", "ValueError")),
         (200, RAISED % b"another", Verdict("ok", None)),
         (200, b"[" * 100_000, Verdict("ok", None)),

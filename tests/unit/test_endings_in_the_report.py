@@ -228,3 +228,9 @@ def test_without_unicode_the_curve_is_drawn_in_ascii() -> None:
     output.seek(0)
 
     assert "Memory       ....................  40 MB at most, of 512 MB" in output.read()
+
+
+def test_an_ending_is_told_where_the_answer_looked_well() -> None:
+    text = told(run_with(), second_call("ok"))
+
+    assert "✗ Invocation #2 timed out" in text

@@ -83,6 +83,14 @@ def test_the_freeze_before_shutdown_is_drawn_where_the_run_knows_of_it() -> None
     assert [(s.fold, s.label) for s in unknown if s.fold][-1] == ("idle", "502 ms")
 
 
+def test_an_environment_that_ended_with_its_invocation_was_not_frozen_after_it() -> None:
+    stream = [*records()[:-1], Shutdown(START_MS + 1324, "TIMEOUT", 0, 8.0)]
+
+    known = stretches_of(build_document(stream, facts(frozen_after_ms=501.0)))
+
+    assert "frozen" not in [stretch.fold for stretch in known[-2:]], known
+
+
 def test_the_phases_of_init_stand_in_their_order() -> None:
     rows = picture()
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 
-_TIMED_OUT = re.compile(rb"Task timed out after [0-9.]+ seconds")
+_TIMED_OUT = re.compile(rb"Task timed out after [0-9.]+ seconds")  # all of RIE's answer
 
 
 class Answer(NamedTuple):
@@ -60,9 +60,16 @@ def judge(answer: Answer, request_id: str | None) -> Verdict:
     if answer.http_status != http.client.OK:
         crashed = error_type in (None, "Runtime.ExitError") or error_type.startswith("Extension.")
         return Verdict("crash" if crashed else "error", error_type or f"HTTP {answer.http_status}")
+    if error_type == TIMED_OUT.error_type and _speaks_of(error, request_id):
+        return TIMED_OUT
     if error_type and (request_id is None or error.get("requestId") == request_id):
         return Verdict("error", error_type)
     return Verdict("ok", None)
+
+
+def _speaks_of(error: dict[str, Any], request_id: str | None) -> bool:
+    """Return whether the platform's own error is about this invocation; it names it in its sentence."""
+    return request_id is None or str(error["errorMessage"]).startswith(f"RequestId: {request_id} ")
 
 
 def _error_in(body: bytes) -> dict[str, Any]:
