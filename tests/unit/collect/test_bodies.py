@@ -85,21 +85,20 @@ def test_every_torn_body_is_refused(encoding: str) -> None:
 
 
 @given(data=st.binary(min_size=1, max_size=200), place=st.integers(0, 10**6), byte=st.integers(0, 255))
-def test_a_damaged_gzip_body_is_what_zlib_says_it_is(data: bytes, place: int, byte: int) -> None:
-    """Two decoders, one verdict: some damage, such as to the time in the head, does no harm."""
+def test_a_damaged_gzip_body_is_refused_or_holds_what_was_packed(data: bytes, place: int, byte: int) -> None:
+    """Some damage does no harm, such as to the time in the head. What zlib takes is taken; ISA-L takes odd flags."""
     packed = bytearray(gzip.compress(data))
     packed[place % len(packed)] = byte
-    reference = zlib.decompressobj(wbits=31)
     try:
-        expected: bytes | None = reference.decompress(bytes(packed))
-    except zlib.error:
-        expected = None
-    assume(not reference.unused_data)
+        harmless = gzip.decompress(packed) == data
+    except (OSError, EOFError, zlib.error):
+        harmless = False
+    try:
+        found: bytes | int = unpack(bytes(packed), encoding_code("gzip"), *LIMITS)
+    except BodyError as error:
+        found = error.status
 
-    if expected is not None and reference.eof:
-        assert expected == unpack(bytes(packed), encoding_code("gzip"), *LIMITS)
-    else:
-        assert refusal(bytes(packed), "gzip").status == 400
+    assert found in ([data] if harmless else [data, 400])
 
 
 def test_zlib_without_gzip_is_not_gzip() -> None:
