@@ -86,9 +86,9 @@ def noop() -> Iterator[Server]:
 @contextmanager
 def statsd() -> Iterator[Server]:
     """Run statsd on TCP; its management port is the next one."""
-    folder = _cache() / f"statsd-{STATSD}"
-    if not (folder / "node_modules" / "statsd").exists():
-        _fetch(["npm", "install", "--silent", "--no-optional", "--prefix", str(folder), f"statsd@{STATSD}"])
+    home = _cache() / f"statsd-{STATSD}"
+    if not (home / "node_modules" / "statsd").exists():
+        _fetch(["npm", "install", "--silent", "--no-optional", "--prefix", str(home), f"statsd@{STATSD}"])
     port = _free_port()
     with folder() as data:
         (data / "nowhere.js").write_text(_STATSD_BACKEND)
@@ -96,7 +96,7 @@ def statsd() -> Iterator[Server]:
         backends = [str(data / "nowhere.js")]
         config = {"servers": [server], "mgmt_port": port + 1, "backends": backends, "flushInterval": 3_600_000}
         (data / "config.js").write_text(json.dumps(config))
-        script = folder / "node_modules" / "statsd" / "stats.js"
+        script = home / "node_modules" / "statsd" / "stats.js"
         with _running(["node", str(script), str(data / "config.js")], data) as process:
             _wait_for(port, process)
             yield Server(process.pid, port, data)

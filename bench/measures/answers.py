@@ -12,7 +12,8 @@ SECONDS = 8.0
 ROUNDS = 3
 BUDGET_MS = 25.0
 PROMISED = 400_000
-METHOD = f"""{HOW} Here the load comes at a fixed rate, whatever the answers do, and an answer's
+METHOD = f"""{HOW}
+Here the load comes at a fixed rate, whatever the answers do, and an answer's
 time counts from when its batch was due. The shares are of what the server took on the clock in the same run when it was
 given as much as it takes; 200,000 records/s is half of what it is to take. Rows, durable, batches of {BATCH}."""
 

@@ -21,7 +21,8 @@ TITLE = "what `afterglow collect` takes"
 SECONDS = 4.0
 ROUNDS = 3
 DURABLE, FAST = 400_000, 600_000
-METHOD = f"""{HOW} *Rows* are Invocations as the layer ships them, some 250 bytes each
+METHOD = f"""{HOW}
+*Rows* are Invocations as the layer ships them, some 250 bytes each
 with nearly all of 29 fields known; *objects* are the same as JSON objects, 900 bytes; *mix* is what an environment
 ships that tells its invocations one by one: an Overhead to each, and a Finding to some. The rivals get the same
 Invocations as the metrics that they contribute to: statsd nine lines, vmagent five samples. Neither has a batch's

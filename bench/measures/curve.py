@@ -12,7 +12,8 @@ TITLE = "the collector by batch size and series"
 BATCHES = (1, 10, 50, 200, 1_000)
 MANY_SERIES = (10, 100, 1_000, 10_000, 100_000)
 SECONDS = 3.0
-METHOD = f"""{HOW} Rows. Each point has a server of its own. *To publish* is the CPU time of
+METHOD = f"""{HOW}
+Rows. Each point has a server of its own. *To publish* is the CPU time of
 a stop in order: all minutes closed, turned into EMF and handed to a file sink."""
 
 

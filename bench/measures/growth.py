@@ -12,7 +12,8 @@ TITLE = "the collector's memory over ten million records"
 RECORDS = 10_000_000
 STEP_S = 5.0
 BUDGET_MB = 200.0
-METHOD = f"""{HOW} Rows, durable, batches of 50 over {SERIES:,} series; the resident memory is
+METHOD = f"""{HOW}
+Rows, durable, batches of 50 over {SERIES:,} series; the resident memory is
 read between loads of {STEP_S:g} s. Each load comes from {SERIES:,} environments that have not been heard of before."""
 
 
