@@ -4,7 +4,17 @@ import time
 from typing import NamedTuple
 
 from afterglow import proc
-from afterglow.starved import UNSURE_NS, Groups, Starved, find_groups, read_busy_ns, read_throttled_ns, starved
+from afterglow.starved import (
+    UNSURE_NS,
+    Groups,
+    Starved,
+    Throttled,
+    find_groups,
+    read_busy_ns,
+    read_period_ns,
+    read_throttled,
+    starved,
+)
 
 BASELINE_NS = 20_000_000  # a read of /proc/stat costs 5 µs and more: not for every poll
 
@@ -15,7 +25,7 @@ class Checkpoint(NamedTuple):
     mono_ns: int
     cpu_ns: int
     run_delay_ns: int
-    throttled_ns: int = 0
+    throttled: Throttled = Throttled(0, 0)
 
 
 class Clocks:
@@ -23,7 +33,8 @@ class Clocks:
 
     def __init__(self) -> None:
         self.groups: Groups | None = None
-        self.run_delay_ns = self.throttled_ns = 0
+        self.run_delay_ns = 0
+        self.throttled = Throttled(0, 0)
         self.baseline_at_ns = 0
         self.baseline_ns: int | None = None  # unknown for what lies before the first look
 
@@ -32,8 +43,8 @@ class Clocks:
         if self.groups is None:
             self.groups = find_groups()
         self.run_delay_ns = max(self.run_delay_ns, int((proc.read_run_delay_ms() or 0.0) * 1e6))
-        self.throttled_ns = max(self.throttled_ns, read_throttled_ns(self.groups))
-        return Checkpoint(time.monotonic_ns(), time.process_time_ns(), self.run_delay_ns, self.throttled_ns)
+        self.throttled = max(self.throttled, read_throttled(self.groups))
+        return Checkpoint(time.monotonic_ns(), time.process_time_ns(), self.run_delay_ns, self.throttled)
 
     def read_busy_ns(self) -> int | None:
         """Return how long all CPUs were busy since boot; None where that does not tell who kept us waiting."""
@@ -51,4 +62,8 @@ class Clocks:
         if run_delay_ns >= UNSURE_NS and self.baseline_ns is not None:
             until_now_ns = self.read_busy_ns()
             busy_ns = None if until_now_ns is None else until_now_ns - self.baseline_ns
-        return starved(run_delay_ns, now.throttled_ns - before.throttled_ns, busy_ns)
+        throttled = Throttled(*(then - was for then, was in zip(now.throttled, before.throttled, strict=True)))
+        if now.throttled.periods:  # a quota holds us: the kernel can be a period behind with saying so
+            throttled = throttled._replace(periods=throttled.periods + 1)
+        period_ns = read_period_ns(self.groups) if throttled.periods > 0 and self.groups is not None else 0
+        return starved(run_delay_ns, throttled, period_ns, busy_ns)

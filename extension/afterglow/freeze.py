@@ -80,23 +80,35 @@ class FrozenTime:
         self.windows = kept
 
     def between_ns(self, start_ns: int, end_ns: int) -> int:
-        """Return how much of the interval the environment lay frozen: as much of each freeze as fits into it."""
-        return sum(min(w.frozen_ns, max(0, min(end_ns, w.to_ns) - max(start_ns, w.from_ns))) for w in self.windows)
+        """Return how much of the interval the environment lay frozen."""
+        return sum(_within_ns(window, start_ns, end_ns) for window in self.windows)
 
     def first_thaw_after(self, at_ns: int) -> int | None:
         """Return when the first freeze that began after ``at_ns`` ended."""
         return next((w.to_ns for w in self.windows if w.latest_from_ns > at_ns), None)
 
 
+def _within_ns(window: Window, start_ns: int, end_ns: int) -> int:
+    """Return how much of a freeze lay in the interval: all of it if it fits, none if it fits beside, else what can."""
+    room_ns = min(end_ns, window.to_ns) - max(start_ns, window.from_ns)
+    beside_ns = max(start_ns - window.from_ns, window.to_ns - end_ns)
+    if room_ns <= 0 or room_ns < window.frozen_ns <= beside_ns:
+        return 0
+    return min(window.frozen_ns, room_ns)
+
+
 def _parts_outside(window: Window, start_ns: int, end_ns: int) -> list[Window]:
-    """Return what is left of a freeze that reaches into a time awake: before it what fits, after it the rest."""
+    """Return what is left of a freeze that reaches into a time awake.
+
+    It lay before if it fits there, after if it fits there alone; if neither, there were two.
+    """
+    before_ns = _within_ns(window, window.from_ns, start_ns)
+    after_ns = min(window.frozen_ns - before_ns, max(0, window.to_ns - end_ns))
     parts = []
-    frozen_ns = min(window.frozen_ns, start_ns - window.from_ns)
-    if frozen_ns > 0:
-        awake_ns = start_ns - window.from_ns - frozen_ns
+    if before_ns:
+        awake_ns = start_ns - window.from_ns - before_ns
         parts.append(Window(window.from_ns, min(window.latest_from_ns, start_ns), start_ns, awake_ns))
-    left_ns = min(window.frozen_ns - max(0, frozen_ns), window.to_ns - end_ns)
-    if left_ns > 0:
-        awake_ns = window.to_ns - end_ns - left_ns
+    if after_ns:
+        awake_ns = window.to_ns - end_ns - after_ns
         parts.append(Window(end_ns, max(window.latest_from_ns, end_ns), window.to_ns, awake_ns))
     return parts

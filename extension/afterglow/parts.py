@@ -64,6 +64,7 @@ class Parts:
     def _open_witnesses(self, handoff: "Handoff") -> None:
         """Open what sees and hears: our own clock, the hook, the platform, /proc."""
         self.poller = Poller(handoff.registered_mono_ns, handoff.boot_cpu_ns)
+        self.poller.adopt(handoff.marks)
         self.frozen = self.poller.frozen
         self.inbox = Inbox(handoff.listener)
         self.listener = Listener(self.subscription.listener if self.subscription is not None else None)

@@ -28,11 +28,27 @@ class Poller:
         self.marks: list[Checkpoint] = []
         self.alarmed = False
 
+    def adopt(self, raw: list[tuple[int, int, bytes]]) -> None:
+        """Look back at the clocks that boot has taken down while it imported us.
+
+        What our quota held back is not among them: from each to the next, one of its periods may have been throttled.
+        """
+        throttled = self.clocks.read().throttled
+        run_delay_ns = 0
+        for left, (mono_ns, cpu_ns, schedstat) in zip(range(len(raw), 0, -1), raw, strict=True):
+            words = schedstat.split()
+            run_delay_ns = int(words[1]) if len(words) > 1 and words[1].isdigit() else run_delay_ns
+            then = throttled._replace(periods=throttled.periods - left)
+            self.marks.append(Checkpoint(mono_ns, cpu_ns, run_delay_ns, then))
+        self.last = self.last._replace(throttled=throttled._replace(periods=throttled.periods - len(raw) - 1))
+        self.look_back()
+
     def watch_work(self) -> None:
         """Look at the clocks while we work, too; for the main thread of a process whose SIGALRM is ours."""
         _signal.signal(_signal.SIGALRM, self._mark)
         _signal.siginterrupt(_signal.SIGALRM, False)
         self.alarmed = True
+        self._set_alarm(ALARM_S)
 
     def close(self) -> None:
         """Let the alarm be: whatever this process does from now on, it is not for us to look at."""

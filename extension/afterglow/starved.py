@@ -3,7 +3,7 @@
 The kernel counts as run delay all time from "may run" to "runs" (/proc/PID/schedstat): somebody else had the CPU,
 or our cgroup had used its quota up, or a freeze came over us while we stood in the queue. The first two leave a
 trace with whoever had the CPU, or withheld it (/proc/stat, cpu.stat); a freeze leaves none, as nobody ran.
-From Linux 6.18 on, who is woken while the quota is used up is not counted as waiting: so cpu.stat counts by itself.
+Linux 6.18 counts some of a process's throttled time in neither place, but still the periods that saw any of it.
 """
 
 import os
@@ -25,15 +25,23 @@ class Starved(NamedTuple):
     most_ns: int
 
 
-def starved(run_delay_ns: int, throttled_ns: int, busy_ns: int | None) -> Starved:
-    """Weigh a run delay, the time that our groups were throttled, and what the CPUs did meanwhile.
+class Throttled(NamedTuple):
+    """What a group's quota has held back: for how long, and in how many of its periods."""
+
+    time_ns: int
+    periods: int
+
+
+def starved(run_delay_ns: int, throttled: Throttled, period_ns: int, busy_ns: int | None) -> Starved:
+    """Weigh a run delay, what our groups' quotas held back, and what the CPUs did meanwhile.
 
     ``busy_ns`` None: not known, or not all groups could be seen; then all of the run delay is believed. Whether the
-    throttled time is part of the run delay cannot be told.
+    throttled time is part of the run delay cannot be told; a period that saw some of it may have been all of it.
     """
-    if busy_ns is not None and run_delay_ns - busy_ns - throttled_ns >= UNSURE_NS:
-        run_delay_ns = busy_ns + throttled_ns
-    return Starved(max(run_delay_ns, throttled_ns), run_delay_ns + throttled_ns)
+    if busy_ns is not None and run_delay_ns - busy_ns - throttled.time_ns >= UNSURE_NS:
+        run_delay_ns = busy_ns + throttled.time_ns
+    most_ns = max(throttled.time_ns, throttled.periods * period_ns)
+    return Starved(max(run_delay_ns, throttled.time_ns), run_delay_ns + most_ns)
 
 
 class Groups(NamedTuple):
@@ -53,7 +61,7 @@ def find_groups(proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> Groups:
     while path.strip("/"):
         files.append(f"{mount}{path}/cpu.stat")
         path = path.rpartition("/")[0]
-    readable = tuple(file for file in files if parse_throttled_ns(read_text(file) or "") is not None)
+    readable = tuple(file for file in files if parse_throttled(read_text(file) or "") is not None)
     return Groups(readable, complete=at_root and len(readable) == len(files))
 
 
@@ -85,18 +93,33 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def read_throttled_ns(groups: Groups) -> int:
-    """Return how long, since they were made, all of the groups together were throttled."""
-    return sum(parse_throttled_ns(read_text(file) or "") or 0 for file in groups.files)
+def read_throttled(groups: Groups) -> Throttled:
+    """Return what the quotas of all the groups have held back since they were made."""
+    seen = [each for each in (parse_throttled(read_text(file) or "") for file in groups.files) if each is not None]
+    return Throttled(sum(each.time_ns for each in seen), sum(each.periods for each in seen))
 
 
-def parse_throttled_ns(cpu_stat: str) -> int | None:
-    """Return how long a group was throttled: throttled_time in ns (cgroup v1), throttled_usec (v2; 0 if no quota)."""
+def parse_throttled(cpu_stat: str) -> Throttled | None:
+    """Parse a cpu.stat: throttled_time is in ns (cgroup v1), throttled_usec in us (v2; missing without a quota)."""
     values = dict(line.split(" ", 1) for line in cpu_stat.split("\n") if " " in line)
-    if "throttled_time" in values:
-        return int(values["throttled_time"]) if values["throttled_time"].isdigit() else None
-    in_us = values.get("throttled_usec", "0" if "usage_usec" in values else "")
-    return int(in_us) * 1000 if in_us.isdigit() else None
+    if not ("throttled_time" in values or "throttled_usec" in values):
+        return Throttled(0, 0) if "usage_usec" in values else None
+    try:
+        time_ns = int(values["throttled_time"]) if "throttled_time" in values else int(values["throttled_usec"]) * 1000
+        return Throttled(time_ns, int(values["nr_throttled"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def read_period_ns(groups: Groups) -> int:
+    """Return the longest of the groups' periods; 0 where none has a quota."""
+    return max((_read_period_us(file.rpartition("/")[0]) * 1000 for file in groups.files), default=0)
+
+
+def _read_period_us(group: str) -> int:
+    """``cpu.max`` is "$MAX $PERIOD" (cgroup v2), ``cpu.cfs_period_us`` a number (v1)."""
+    words = (read_text(f"{group}/cpu.max") or read_text(f"{group}/cpu.cfs_period_us") or "").split()
+    return int(words[-1]) if words and words[-1].isdigit() else 0
 
 
 def read_busy_ns(proc: str = "/proc") -> int | None:

@@ -41,6 +41,7 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "ended": {"t": "ended", "w": 1, "at": 11, "cpu": None},
     "gave-up": {"t": "gave-up", "error": "KeyError"},
+    "unseen": {"t": "unseen", "what": "asyncio-task", "why": "uvloop makes them in C"},
     "imports": {
         "t": "imports",
         "id": None,

@@ -125,6 +125,15 @@ def test_a_freeze_within_a_long_stretch_of_work_lies_outside_of_the_invocations(
     assert 0 == time.between_ns(520, 730), "counted twice"
 
 
+def test_a_freeze_that_does_not_fit_before_an_invocation_lay_after_it() -> None:
+    time = frozen((0, 120, 620, 120))
+    before = time.between_ns(0, 100)
+    time.exclude(100, 105)
+
+    assert 0 == before
+    assert [Window(105, 120, 620, awake_ns=15)] == time.windows
+
+
 def test_two_freezes_in_one_stretch_of_work_are_shared_out() -> None:
     time = frozen((0, 100, 1100, 100))
     time.exclude(505, 515)

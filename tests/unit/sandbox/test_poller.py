@@ -17,6 +17,7 @@ import pytest
 import afterglow
 from afterglow.clocks import Checkpoint, Clocks
 from afterglow.poller import Poller
+from afterglow.starved import Throttled
 
 CHILD = Path(__file__).with_name("polling_child.py")
 MS = 1_000_000
@@ -156,6 +157,18 @@ def test_a_freeze_of_a_process_whose_quota_holds_it_back_is_as_long_as_it_was(
     held_ms = (continued_ns - stopped_ns) / MS
     frozen_ms = sum(window.frozen_ns for window in windows) / MS
     assert held_ms - 5 <= frozen_ms <= held_ms + 2 * PERIOD_US / 1000, windows
+
+
+def test_a_freeze_that_came_over_boot_is_told_by_the_clocks_that_it_took_down() -> None:
+    """Two of them, with an invocation between: without these clocks they would be one long stretch."""
+    raw = [(1100 * MS, 5 * MS, b"5000000 9000000 7\n"), (1630 * MS, 10 * MS, b"junk"), (2140 * MS, 15 * MS, b"")]
+    now = Checkpoint(2150 * MS, 20 * MS, 12 * MS, Throttled(900 * MS, 70))
+    poller = Poller(1080 * MS, 0, Script([now, now], [None]))
+    poller.adopt(raw)
+
+    assert [(1100, 1630, 525), (1630, 2140, 505)] == [
+        (window.from_ns // MS, window.to_ns // MS, window.frozen_ns // MS) for window in poller.frozen.windows
+    ]
 
 
 def test_a_descriptor_that_is_closed_is_not_waited_for() -> None:

@@ -8,15 +8,18 @@ from afterglow.starved import (
     UNSURE_NS,
     Groups,
     Starved,
+    Throttled,
     find_groups,
     parse_busy_ns,
-    parse_throttled_ns,
+    parse_throttled,
     read_busy_ns,
-    read_throttled_ns,
+    read_period_ns,
+    read_throttled,
     starved,
 )
 
 MS = 1_000_000
+NOT = Throttled(0, 0)
 STAT = "cpu  10 20 30 40 50 60 70 80 3 4\ncpu0 1 2 3 4 5 6 7 8 0 0\n"
 BUSY_NS = (10 + 20 + 30 + 60 + 70 + 80) * 10 * MS
 V1 = "nr_periods 9\nnr_throttled 3\nthrottled_time 5000000\nnr_bursts 0\nburst_time 0\n"
@@ -40,24 +43,30 @@ def tree(root: Path, own: str, groups: dict[str, str], marks: tuple[str, ...]) -
 
 
 def test_a_run_delay_that_others_have_had_the_cpu_for_was_starving() -> None:
-    assert Starved(400 * MS, 400 * MS) == starved(400 * MS, throttled_ns=0, busy_ns=800 * MS)
+    assert Starved(400 * MS, 400 * MS) == starved(400 * MS, NOT, 0, busy_ns=800 * MS)
 
 
 def test_a_run_delay_that_nobody_had_the_cpu_for_was_a_freeze() -> None:
-    assert Starved(10 * MS, 10 * MS) == starved(500 * MS, throttled_ns=0, busy_ns=10 * MS)
+    assert Starved(10 * MS, 10 * MS) == starved(500 * MS, NOT, 0, busy_ns=10 * MS)
 
 
 def test_a_difference_that_ticks_can_make_is_none() -> None:
-    assert Starved(60 * MS, 60 * MS) == starved(60 * MS, throttled_ns=0, busy_ns=60 * MS - UNSURE_NS + 1)
+    assert Starved(60 * MS, 60 * MS) == starved(60 * MS, NOT, 0, busy_ns=60 * MS - UNSURE_NS + 1)
 
 
 def test_where_nobody_can_be_asked_every_run_delay_was_starving() -> None:
-    assert Starved(500 * MS, 500 * MS) == starved(500 * MS, throttled_ns=0, busy_ns=None)
+    assert Starved(500 * MS, 500 * MS) == starved(500 * MS, NOT, 0, busy_ns=None)
 
 
 def test_time_throttled_may_be_part_of_the_run_delay_or_stand_beside_it() -> None:
-    assert Starved(least_ns=20 * MS, most_ns=38 * MS) == starved(20 * MS, throttled_ns=18 * MS, busy_ns=None)
-    assert Starved(least_ns=18 * MS, most_ns=18 * MS) == starved(0, throttled_ns=18 * MS, busy_ns=None)
+    throttled = Throttled(18 * MS, 1)
+
+    assert Starved(least_ns=20 * MS, most_ns=38 * MS) == starved(20 * MS, throttled, 18 * MS, busy_ns=None)
+    assert Starved(least_ns=18 * MS, most_ns=18 * MS) == starved(0, throttled, 18 * MS, busy_ns=None)
+
+
+def test_a_period_that_was_throttled_may_have_been_so_for_longer_than_was_counted() -> None:
+    assert Starved(least_ns=2 * MS, most_ns=40 * MS) == starved(0, Throttled(2 * MS, 2), 20 * MS, busy_ns=None)
 
 
 def test_busy_is_what_is_neither_idle_nor_counted_twice() -> None:
@@ -70,25 +79,49 @@ def test_a_stat_that_makes_no_sense_is_unknown(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected_ns"),
-    [(V1, 5 * MS), (V2, 7 * MS), (V2_WITHOUT_QUOTA, 0), ("", None), ("throttled_usec x\n", None), ("junk\n", None)],
+    ("text", "expected"),
+    [
+        (V1, Throttled(5 * MS, 3)),
+        (V2, Throttled(7 * MS, 1)),
+        (V2_WITHOUT_QUOTA, Throttled(0, 0)),
+        ("", None),
+        ("throttled_usec x\nnr_throttled 1\n", None),
+        ("throttled_usec 1\n", None),
+        ("junk\n", None),
+    ],
 )
-def test_throttled_time_of_either_cgroup_version(text: str, expected_ns: int | None) -> None:
-    assert expected_ns == parse_throttled_ns(text)
+def test_throttled_time_of_either_cgroup_version(text: str, expected: Throttled | None) -> None:
+    assert expected == parse_throttled(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected_ns"),
+    [
+        ("cpu.cfs_period_us", "20000\n", 20 * MS),
+        ("cpu.max", "max 100000\n", 100 * MS),
+        ("cpu.max", "junk\n", 0),
+        ("nothing", "", 0),
+    ],
+)
+def test_the_longest_period_of_the_groups(tmp_path: Path, name: str, text: str, expected_ns: int) -> None:
+    (tmp_path / name).write_text(text)
+    groups = Groups((str(tmp_path / "cpu.stat"), str(tmp_path / "gone" / "cpu.stat")), complete=True)
+
+    assert expected_ns == read_period_ns(groups)
 
 
 def test_every_group_from_ours_to_the_root_can_throttle_us(tmp_path: Path) -> None:
     groups = {"cpu/a": V1, "cpu/a/b": V1}
     found = find_groups(*tree(tmp_path, "4:memory:/x\n1:cpu,cpuacct:/a/b\n0::/\n", groups, ("cpu/release_agent",)))
 
-    assert (10 * MS, True) == (read_throttled_ns(found), found.complete)
+    assert (Throttled(10 * MS, 6), True) == (read_throttled(found), found.complete)
 
 
 def test_the_same_with_cgroup_v2(tmp_path: Path) -> None:
     groups = {"a": V2, "a/b": V2_WITHOUT_QUOTA}
     found = find_groups(*tree(tmp_path, "0::/a/b\n", groups, ("cgroup.controllers",)))
 
-    assert (7 * MS, True) == (read_throttled_ns(found), found.complete)
+    assert (Throttled(7 * MS, 1), True) == (read_throttled(found), found.complete)
 
 
 def test_in_the_root_group_nobody_throttles(tmp_path: Path) -> None:
@@ -114,7 +147,7 @@ def test_what_cannot_be_seen_may_throttle_us(
 ) -> None:
     found = find_groups(*tree(tmp_path, own, groups, marks))
 
-    assert (known_ns, False) == (read_throttled_ns(found), found.complete)
+    assert (known_ns, False) == (read_throttled(found).time_ns, found.complete)
 
 
 def test_without_proc_nothing_is_known(tmp_path: Path) -> None:
