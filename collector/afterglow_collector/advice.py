@@ -99,7 +99,7 @@ ENDING_REPAIRS: dict[str, str] = {
     ),
     "out-of-memory": (
         "Raise the memory size above what the curve tends to, or hold less at once: stream, page, and let go of "
-        "what is done. The line above is where it was when it died, which need not be what holds the most."
+        "what is done. Where it was as memory ran out need not be what holds the most."
     ),
     "crash": (
         "A fatal signal comes from native code: ctypes, or a package with parts in C. Check that it was built for "

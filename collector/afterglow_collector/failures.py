@@ -28,7 +28,8 @@ def failures_of(document: dict[str, Any]) -> list[Failure]:
     groups: dict[tuple[object, ...], Failure] = {}
     for failure in _each(document):
         late = failure.init and failure.status == "timeout"  # the detail says how late, which differs
-        key = (failure.status, failure.init, None if late else failure.detail, failure.site)
+        site = None if failure.status == "out-of-memory" else failure.site  # where it was by chance as memory ran out
+        key = (failure.status, failure.init, None if late else failure.detail, site)
         known = groups.get(key)
         groups[key] = _together(known, failure) if known else failure
     return list(groups.values())

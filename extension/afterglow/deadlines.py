@@ -1,8 +1,8 @@
-"""Stacks shortly before time is up. In: INVOKE's deadline, or how long Init may take. Out: a request to the runtime.
+"""Stacks shortly before the end. In: INVOKE's deadline, Init's limit, memory as it fills. Out: requests to the runtime.
 
 Nothing is armed in the runtime (``stacks`` says why): the loop wakes when it is time to ask. INVOKE names its deadline.
-Init's is not told to anybody, so more than one look may be taken, and the last one counts
-(docs/decisions/0015-stacks-in-init.md).
+Init's is not told to anybody, and nobody knows when the kernel will kill for memory: there more than one look may be
+taken, and the last one counts (docs/decisions/0015-stacks-in-init.md, 0016-stacks-as-memory-fills.md).
 """
 
 import os
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STACKS_BEFORE_MS = 100.0  # before the deadline; in a short timeout, a tenth of it
 INIT_LIMIT_S = 10.0  # Lambda developer guide, execution environment lifecycle, "Init phase"
 EAGER_INIT_LIMIT_S = 130.0  # the same page: provisioned concurrency and SnapStart; a longer timeout counts instead
+MEMORY_SHARES = (0.75, 0.85, 0.92)  # of what is configured; beside the function's own there is the extensions'
 ENDING_S = 0.7  # SIGTERM, 30 % of SHUTDOWN's 2 s, SIGKILL (RIE source, rapid/shutdown.go); and a little
 
 
@@ -43,13 +44,29 @@ def ask(parts: Parts, now_ns: int) -> None:
     in_init = is_in_init(parts)
     if in_init:
         expect_init(parts, now_ns)
+    if in_init or parts.state == State.RUNNING:
+        _ask_runtime(parts)
+
+
+def _ask_runtime(parts: Parts) -> None:
     pid = parts.runtime_pid
-    if not (in_init or parts.state == State.RUNNING) or pid is None or pid not in parts.inbox.files:
+    if pid is None or pid not in parts.inbox.files:
         return
     clear(parts)
     if not stacks.ask_for_stacks(pid):
         parts.teller.lose("stacks", "the runtime does not take our signal")
     parts.stacks_of = parts.current
+
+
+def watch_memory(parts: Parts, rss_bytes: int | None) -> None:
+    """Ask when memory fills beyond each of MEMORY_SHARES, once for each: a process that is killed tells nothing."""
+    running, memory_mb = parts.current, parts.recorder.memory_mb
+    if running is None or rss_bytes is None or not memory_mb or not parts.gets_invokes:
+        return
+    passed = sum(rss_bytes >= share * memory_mb * 1_048_576 for share in MEMORY_SHARES)
+    if passed > running.memory_looks and running.returned is None:
+        running.memory_looks = passed
+        _ask_runtime(parts)
 
 
 def is_in_init(parts: Parts) -> bool:

@@ -11,6 +11,8 @@ from afterglow.records import Ending, Invocation
 CURVE_POINTS = 120
 RUNTIME_BUDGET_NS = 700_000_000  # 30 % of SHUTDOWN's 2 s (RIE source, rapid/shutdown.go), and a little
 WORKER_GONE = "worker-gone"
+WATCHED = ("timeout", "out-of-memory", "aborted")
+"""Endings that stacks taken before them, as time or memory ran out, have to do with. An exit is another matter."""
 
 
 class Closing(NamedTuple):
@@ -37,6 +39,7 @@ class Running:
         "index",
         "invoked_ns",
         "is_invited",
+        "memory_looks",
         "peak_rss_bytes",
         "pid",
         "platform",
@@ -66,6 +69,7 @@ class Running:
         self.seen: dict[str, Any] = {}  # fields of Invocation, from /proc at the return
         self.curve: list[tuple[int, int]] = []  # (mono ns, RSS bytes)
         self.peak_rss_bytes: int | None = None
+        self.memory_looks = 0  # how often its stacks were asked for, because memory was running out
 
     def sampled(self, at_ns: int, rss_bytes: int | None) -> None:
         """Note one look at the function's memory; of many, every second old one is given up."""
@@ -191,7 +195,7 @@ def ending_of(running: Running, at_ms: int, context: Context, verdict: tuple[str
         source=source,
         detail=closing.fatal or _raised(running) or running.platform.get("error_type") or closing.reason or None,
         error_message=running.error_message,
-        stacks=[list(stack) for stack in closing.stacks],
+        stacks=[list(stack) for stack in closing.stacks] if closing.fatal or status in WATCHED else [],
         memory_mb=context.memory_mb,
         peak_rss_bytes=running.seen.get("peak_rss_bytes") or running.peak_rss_bytes,
         memory_curve=curve,

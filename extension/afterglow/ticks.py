@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from afterglow import deadlines
 from afterglow.footprint import read_footprint
 from afterglow.lifecycle import State
 from afterglow.parts import AFTER_RETURN_MS, Parts
@@ -60,6 +61,7 @@ def seen_at_return(parts: Parts, pid: int) -> dict[str, Any]:
 def _sample(parts: Parts, look: Look) -> None:
     if parts.current is not None:
         parts.current.sampled(time.monotonic_ns(), look.rss_bytes)
+        deadlines.watch_memory(parts, look.rss_bytes)
     parts.teller.accept(sample_of(look, _sampled_index(parts), agent_cpu_ms()))
 
 

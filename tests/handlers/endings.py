@@ -93,7 +93,7 @@ def eats_memory(event, context):
 
 def fills_memory_and_is_killed(event, context):
     """What the kernel does to a process that has filled its memory, done by hand."""
-    _fill(event)
+    _fill(event)  # ends: fills_memory_and_is_killed
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -61,7 +61,7 @@ def test_a_function_that_eats_memory_is_killed_for_it_and_the_extension_lives_to
     ], done.stdout
     assert [1, 2] == [invocation["environment"] for invocation in document["invocations"]]
     assert all(entry["shutdown"] for entry in document["environments"]), done.stdout
-    assert "was killed for its memory, at 128 MB" in done.stdout
+    assert "Invocations #1 and #2 were killed for their memory, at 128 MB" in done.stdout
 
 
 def test_a_function_within_its_memory_is_left_alone_however_much_page_cache_it_makes(run_function: RunFunction) -> None:

@@ -43,7 +43,7 @@ CASES = (
         slow=True,
         everywhere=False,
     ),
-    Case("fills_memory_and_is_killed", "out-of-memory", source="observed", slow=True),
+    Case("fills_memory_and_is_killed", "out-of-memory", ("fills_memory_and_is_killed",), source="observed", slow=True),
     Case("segfaults", "crash", ("segfaults",), "Segmentation fault", "hook"),
     Case("aborts", "crash", ("aborts",), "Aborted", "hook"),
     Case("exits", "crash", source="platform"),
