@@ -30,8 +30,8 @@ def spark(points: Points, limit_mb: float, columns: int) -> str:
     return "".join(_cell(value, 0.0, limit_mb) for value in resampled(points, columns))
 
 
-def chart(points: Points, limit_mb: float, columns: int) -> list[str]:
-    """Return a few lines with a scale, and the limit drawn where memory went past it."""
+def chart(points: Points, limit_mb: float, columns: int, end: str = "the end") -> list[str]:
+    """Return a few lines with a scale, and the limit drawn where memory went past it; ``end`` names the right."""
     width = columns - GUTTER
     values = resampled(points, width)
     top_mb = max([limit_mb, *values])
@@ -43,7 +43,7 @@ def chart(points: Points, limit_mb: float, columns: int) -> list[str]:
         blank = "┄" if row == limit_row else " "
         bar = "".join(_cell(value, row * step_mb, step_mb) or blank for value in values)
         lines.append(f"{label:>{GUTTER - 2}} {'┤' if label else '│'}{bar}".rstrip())
-    begin, end = f"{in_ms(-points[0][0])} before", "the end"
+    begin = f"{in_ms(-points[0][0])} before"
     lines.append(" " * GUTTER + begin + end.rjust(width - len(begin)))
     return lines
 

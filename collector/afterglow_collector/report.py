@@ -20,6 +20,7 @@ from afterglow_collector.ending_blocks import ending_blocks
 from afterglow_collector.figures import cost_figures, invocation_figures, loss_figures, memory_figures
 from afterglow_collector.init_modules import module_blocks
 from afterglow_collector.lingering import lingering_blocks
+from afterglow_collector.memory_curves import memory_curves
 from afterglow_collector.timeline import left_out, stretches_of
 from afterglow_collector.verdict import last_words_of, problem_of, title_of, verdict_of
 from afterglow_collector.words import printable
@@ -68,7 +69,7 @@ def _parts(document: dict[str, Any], columns: int, source_root: Path | None) -> 
         ("Timeline", _timeline(document, inner)),
         ("Init, module by module", module_blocks(document, inner, source_root)),
         ("Invocations", invocation_figures(document, inner) if document["invocations"] else []),
-        ("Memory", memory_figures(document, inner)),
+        ("Memory", [*memory_figures(document, inner), *memory_curves(document, inner)]),
         ("Limits", [Text(printable(line)) for line in document["run"]["limits"]]),
         ("What Afterglow took", cost_figures(document) if document["environments"] else []),
         ("Lost on the way", loss_figures(document)),
