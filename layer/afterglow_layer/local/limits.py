@@ -50,7 +50,5 @@ def _provisioned(plan: Plan) -> list[str]:
         return []
     if plan.rie is None:
         return ["provisioned concurrency: Init ran ahead of the first invocation"]
-    return [
-        "provisioned concurrency: told to the function, but not enforced: RIE runs Init inside the first invocation, on "
-        "its time; --emulator builtin runs it ahead"
-    ]
+    instead = "RIE runs Init inside the first invocation, on its time; --emulator builtin runs it ahead"
+    return [f"provisioned concurrency: told to the function, but not enforced: {instead}"]
