@@ -17,6 +17,7 @@ from afterglow_layer.local.interpreter import Interpreter
 from afterglow_layer.local.plan import Plan, keep_in_tmp
 from afterglow_layer.local.sandbox import Kept
 
+INSTEAD = "RIE runs Init inside the first invocation, on its time; --emulator builtin runs it ahead"
 DEAD_PID = 2**22 + 1  # No kernel hands out more than 2**22 (proc(5), pid_max).
 
 
@@ -257,8 +258,7 @@ HAD = Kept("cgroup v2", "cgroup v1", {}, "/tmp: its own, 512 MB")
                 f"memory: not limited as a whole (no way); {PER_PROCESS}",
                 "CPU: not limited (none there); on Lambda it would be 14.5% of a core",
                 "/tmp: this machine's",
-                "provisioned concurrency: told to the function, but not enforced: RIE runs Init inside the first "
-                "invocation, on its time; --emulator builtin runs it ahead",
+                f"provisioned concurrency: told to the function, but not enforced: {INSTEAD}",
             ],
         ),
     ],
