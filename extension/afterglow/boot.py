@@ -3,7 +3,8 @@
 In: the environment that Lambda gives an extension. Out: a registered extension that runs ``afterglow.main``,
 or, when anything in that breaks, a bare loop that only calls ``/next``, so that the function never notices.
 Lambda starts the runtime only when all extensions have registered: until then each import is cold start.
-Only ``posix``, ``_socket`` and what is built into the interpreter are here for that reason.
+Only ``posix``, ``_socket`` and what is built into the interpreter are here for that reason, and what the rest needs
+of ``boot`` has no module of its own below both: docs/decisions/0008-imports-in-portions.md.
 """
 
 import _socket

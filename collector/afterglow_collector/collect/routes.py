@@ -6,19 +6,27 @@ docs/collector.md describes the interface for people, ``openapi.json`` for machi
 import json
 from collections.abc import Callable
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from afterglow.version import __version__
 from afterglow_collector.collect import answers
 from afterglow_collector.collect.answers import JSON, TEXT, Answer
-
-if TYPE_CHECKING:
-    from afterglow_collector.collect.service import Service
+from afterglow_collector.collect.state import State
 
 RECORDS = b"/v1/records"
 MAX_FINDINGS_SHOWN = 1000
+
+
+class Asked(Protocol):
+    """What the answers ask of the service."""
+
+    expose: Callable[[], bytes]
+    state: State
+
+    def problem(self) -> str | None:
+        """Return why the service is not ready; None when it is."""
 
 
 class Route(NamedTuple):
@@ -26,30 +34,30 @@ class Route(NamedTuple):
 
     methods: tuple[bytes, ...]
     public: bool
-    answer: Callable[["Service"], Answer]
+    answer: Callable[[Asked], Answer]
 
 
-def _healthy(_: "Service") -> Answer:
+def _healthy(_: Asked) -> Answer:
     """Tell a liveness probe that the process lives and its event loop turns."""
     return Answer(200, b"ok\n", TEXT)
 
 
-def _ready(service: "Service") -> Answer:
+def _ready(service: Asked) -> Answer:
     problem = service.problem()
     return Answer(200, b"ready\n", TEXT) if problem is None else answers.try_again(503, problem, 5)
 
 
-def _metrics(service: "Service") -> Answer:
+def _metrics(service: Asked) -> Answer:
     return Answer(200, service.expose(), CONTENT_TYPE_LATEST.encode())
 
 
-def _findings(service: "Service") -> Answer:
+def _findings(service: Asked) -> Answer:
     shown = [summary for summary, _ in zip(service.state.findings.summaries(), range(MAX_FINDINGS_SHOWN), strict=False)]
     body = {"sites": len(service.state.findings), "findings": shown}
     return Answer(200, json.dumps(body, separators=(",", ":")).encode(), JSON)
 
 
-def _openapi(_: "Service") -> Answer:
+def _openapi(_: Asked) -> Answer:
     return Answer(200, json.dumps(openapi(), separators=(",", ":")).encode(), JSON)
 
 
@@ -60,7 +68,7 @@ def openapi() -> dict[str, Any]:
     return document
 
 
-def _no_batch(_: "Service") -> Answer:
+def _no_batch(_: Asked) -> Answer:
     raise AssertionError("batches go to the intake")
 
 
