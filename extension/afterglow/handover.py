@@ -46,21 +46,27 @@ class Answerer:
                 told += data
         finally:
             self._sock.close()
-            if self._pid > 0:
-                posix.waitpid(self._pid, 0)
+            self._reap()
         return told
+
+    def _reap(self) -> None:
+        if self._pid > 0:
+            try:
+                posix.waitpid(self._pid, 0)
+            except ChildProcessError:  # whoever started us ignores SIGCHLD: then the kernel has done it
+                return
 
 
 def parse_entries(data: bytes) -> list[Entry]:
-    """Return what stands in ``data``; ApiError when it was cut off: the child did not come to its end."""
+    """Return what stands in ``data``; without an ``L`` at the end when it was cut off."""
     entries, at = [], 0
     while len(data) - at >= _HEAD_BYTES:
         number = int.from_bytes(data[at + 1 : at + 9], "little", signed=True)
         end = at + _HEAD_BYTES + int.from_bytes(data[at + 9 : at + _HEAD_BYTES], "little")
+        if end > len(data):
+            break
         entries.append(Entry(data[at : at + 1], number, data[at + _HEAD_BYTES : end]))
         at = end
-    if at != len(data) or not entries or entries[-1].kind != b"L":
-        raise ApiError("what the launcher began cannot be gone on with")
     return entries
 
 
@@ -87,12 +93,16 @@ def _quiet(descriptor: int) -> "_socket.socket | None":
 
 
 def take_over(handoff: Handoff) -> None:
-    """Take the events that came, and go on calling ``/next`` where the child has stopped."""
+    """Take the events that came, and go on calling ``/next`` where the child has stopped.
+
+    ApiError when it did not come to its end. Then its ``/next`` is on the wire, and that is all that is known.
+    """
     if handoff.answerer is None:
         return
     answerer, handoff.answerer = handoff.answerer, None
-    api, came = handoff.api, 0
+    api, came, kind = handoff.api, 0, b""
     for entry in parse_entries(answerer.stop()):
+        kind = entry.kind
         if entry.kind == b"R":
             _identify(handoff, entry)
         elif entry.kind == b"K":
@@ -105,6 +115,9 @@ def take_over(handoff: Handoff) -> None:
             if answer.status != 200:
                 raise ApiError(f"/next was answered {answer.status}: {answer.body[:200]!r}")
             handoff.early.append((answer.body, came))
+    if kind != b"L":
+        api.pending = True
+        raise ApiError("what the launcher began cannot be gone on with")
     if not api.pending and not is_shutdown(api.latest):
         api.send_next()
 

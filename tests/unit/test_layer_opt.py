@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import site
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from tests.unit.sandbox.api_server import REGISTERED, SHUTDOWN, Api, answer, eve
 from tests.unit.sandbox.extension_process import LAUNCHER
 
 import afterglow_layer
+from afterglow.boot import hook_address
 
 OPT = Path(afterglow_layer.__file__).parent / "opt"
 WRAP = OPT / "afterglow" / "wrap"
@@ -204,6 +206,29 @@ def test_where_the_launcher_has_registered_its_child_answers_until_shutdown(api:
 
         assert process.wait(20) == 0
     assert said == "afterglow: not profiling this function: there is no Python here\n"
+
+
+def test_where_nobody_takes_over_the_hook_and_lambdas_telemetry_find_nobody(api: Api) -> None:
+    """A socket that nobody reads would let the hook work for nothing, and Lambda wait for each batch's answer."""
+    loop = ["/bin/sh", str(OPT / "afterglow" / "bare-loop.sh"), "there is no Python here"]
+    environ = {"PATH": "", "AWS_LAMBDA_RUNTIME_API": api.address}
+    with subprocess.Popen([str(LAUNCHER), *loop], env=environ, stderr=subprocess.DEVNULL) as process:
+        api.at_the_end.append(process.kill)
+        peer = api.accept()
+        peer.expect("/register")
+        peer.say(REGISTERED)
+        destination = json.loads(api.accept().expect("/telemetry").body)["destination"]["URI"]
+        for _ in range(50):  # past what the child could keep: it has been told by then that nobody takes over
+            peer.expect("/event/next")
+            peer.say(answer(event("INVOKE", requestId="r", padding="y" * 10_000)))
+        peer.expect("/event/next")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as hook, pytest.raises(ConnectionRefusedError):
+            hook.connect(hook_address(api.address))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", int(destination.rpartition(":")[2])))
+        peer.say(SHUTDOWN)
+
+        assert process.wait(20) == 0
 
 
 def test_the_bare_loop_says_so_when_it_has_nothing_to_speak_http_with(tmp_path: Path) -> None:

@@ -31,8 +31,6 @@ static void drop_front(size_t length)
     in_length -= length;
 }
 
-enum { PYTHON = 9 }; /* the socket between the two: of one digit, as bare-loop.sh writes to it as well */
-
 struct pollfd { int fd; short events, revents; };
 static int pending, reading = 1, full, alone;
 
@@ -63,6 +61,8 @@ static void answer_until_asked(int api, int python, const struct text *next)
 {
     char word;
     keep('K', oom_kills(), in, 0);
+    send_all(python, out, out_length); /* at once: with it, Python can go on even if we are killed */
+    out_length = 0;
     for (;;) {
         struct pollfd ready[2] = {{python, 1, 0}, {reading ? api : -1, 1, 0}};
         if (call(PPOLL, P(ready), 2, 0, 0, 8) < 0)

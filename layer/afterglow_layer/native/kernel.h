@@ -7,8 +7,8 @@
 
 #if defined(__x86_64__)
 enum { READ = 0, CLOSE = 3, SOCKET = 41, CONNECT = 42, SENDTO = 44, BIND = 49, LISTEN = 50, GETSOCKNAME = 51,
-       SOCKETPAIR = 53, SETSOCKOPT = 54, CLONE = 56, EXECVE = 59, SETPRIORITY = 141, CLOCK_GETTIME = 228,
-       EXIT_GROUP = 231, OPENAT = 257, PPOLL = 271, DUP3 = 292 };
+       SOCKETPAIR = 53, SETSOCKOPT = 54, CLONE = 56, EXECVE = 59, FCNTL = 72, SETPRIORITY = 141,
+       CLOCK_GETTIME = 228, EXIT_GROUP = 231, OPENAT = 257, PPOLL = 271, DUP3 = 292 };
 
 static long call(long number, long a, long b, long c, long d, long e)
 {
@@ -21,7 +21,7 @@ static long call(long number, long a, long b, long c, long d, long e)
 
 __asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call begin\n");
 #elif defined(__aarch64__)
-enum { DUP3 = 24, OPENAT = 56, CLOSE = 57, READ = 63, PPOLL = 73, EXIT_GROUP = 94, CLOCK_GETTIME = 113, SETPRIORITY = 140,
+enum { DUP3 = 24, FCNTL = 25, OPENAT = 56, CLOSE = 57, READ = 63, PPOLL = 73, EXIT_GROUP = 94, CLOCK_GETTIME = 113, SETPRIORITY = 140,
        SOCKET = 198, SOCKETPAIR = 199, BIND = 200, LISTEN = 201, CONNECT = 203, GETSOCKNAME = 204, SENDTO = 206,
        SETSOCKOPT = 208, CLONE = 220, EXECVE = 221 };
 

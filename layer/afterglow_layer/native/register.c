@@ -97,10 +97,21 @@ static long registered(int fd, const char *api, struct text *id)
     return id->length ? length : 0;
 }
 
-static void close_all(const struct handed_on *what)
+static void close_all(const struct handed_on *what, int child_end)
 {
     call(CLOSE, what->api, 0, 0, 0, 0);
     call(CLOSE, what->listener, 0, 0, 0, 0);
+    call(CLOSE, child_end, 0, 0, 0, 0);
+    call(CLOSE, PYTHON, 0, 0, 0, 0);
+}
+
+/* In the child: let go of what is Python's, or others would find it open when nobody listens any more. */
+static void close_pythons(const struct handed_on *what)
+{
+    call(CLOSE, PYTHON, 0, 0, 0, 0);
+    call(CLOSE, what->listener, 0, 0, 0, 0);
+    call(CLOSE, what->telemetry_listener, 0, 0, 0, 0);
+    call(CLOSE, what->telemetry, 0, 0, 0, 0);
 }
 
 static void ask_for_next(struct text *next, const char *api, const struct text *id, int fd)
@@ -119,14 +130,14 @@ static void be_first(const char *api, char **environ, struct text *inherits)
     static struct text next, id;
     struct handed_on what = {-1, -1, -1, -1, 0, now_ns(MONOTONIC), now_ns(PROCESS_CPU)};
     struct inet to = {0, {0}, {0}, {0}};
-    int pair[2];
-    if (!read_address(api, &to) || call(SOCKETPAIR, UNIX, STREAM, 0, P(pair), 0) < 0)
+    int child_end = read_address(api, &to) ? paired() : -1; /* first, while PYTHON is free */
+    if (child_end < 0)
         return;
     what.listener = hook_listener(api);
     what.api = connected(&to);
     long length = what.api < 0 ? 0 : registered(what.api, api, &id);
     if (length == 0) {
-        close_all(&what);
+        close_all(&what, child_end);
         return;
     }
     keep('R', now_ns(MONOTONIC), in, (size_t)length);
@@ -141,17 +152,14 @@ static void be_first(const char *api, char **environ, struct text *inherits)
         subscribe(api, &to, &id, &what.telemetry_listener, &what.telemetry);
     what.child = call(CLONE, 17 /* SIGCHLD */, 0, 0, 0, 0);
     if (what.child == 0) {
-        call(CLOSE, pair[0], 0, 0, 0, 0);
-        call(CLOSE, what.listener, 0, 0, 0, 0); /* or the hook would find it open when nobody listens any more */
-        answer_until_asked(what.api, pair[1], &next);
+        close_pythons(&what);
+        answer_until_asked(what.api, child_end, &next);
     }
     if (what.child < 0) { /* no process to be had: Python is told at once that it has to answer */
         keep('L', pending, in, in_length);
-        send_all(pair[1], out, out_length);
+        send_all(child_end, out, out_length);
     }
-    call(CLOSE, pair[1], 0, 0, 0, 0);
-    call(DUP3, pair[0], PYTHON, 0, 0, 0);
-    call(CLOSE, pair[0], 0, 0, 0, 0);
+    call(CLOSE, child_end, 0, 0, 0, 0);
     hand_on(&what, inherits);
     call(SETPRIORITY, 0, 0, 19, 0, 0); /* the function goes first */
 }

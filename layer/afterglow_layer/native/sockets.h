@@ -61,6 +61,24 @@ static int sent(int fd, const struct text *request)
     return request->length < sizeof request->bytes && send_all(fd, request->bytes, request->length);
 }
 
+enum { PYTHON = 9 }; /* our end of the pair: of one digit, as bare-loop.sh writes to it as well */
+
+/* Connect us, at PYTHON, with the child to come, at the descriptor returned. -1: whoever started us has left something
+   open there, and nothing else may become PYTHON later. */
+static int paired(void)
+{
+    int pair[2];
+    if (call(FCNTL, PYTHON, 1 /* F_GETFD */, 0, 0, 0) >= 0 || call(SOCKETPAIR, UNIX, STREAM, 0, P(pair), 0) < 0)
+        return -1;
+    if (pair[1] == PYTHON)
+        return pair[0];
+    if (pair[0] != PYTHON) {
+        call(DUP3, pair[0], PYTHON, 0, 0, 0);
+        call(CLOSE, pair[0], 0, 0, 0, 0);
+    }
+    return pair[1];
+}
+
 /* The hook's listener: afterglow/boot.py, open_listener. -1: Python tries again, and says why it cannot be had. */
 static int hook_listener(const char *api)
 {

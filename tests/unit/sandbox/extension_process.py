@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def boot_command(root: Path = PACKAGE.parent) -> list[str]:
 
 
 class Extension:
-    """A running extension, and the connection that it has registered on."""
+    """A running extension, and the connection that it has registered on. ``before``: a command that becomes it."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Extension:
         root: Path = PACKAGE.parent,
         stdout: int = -1,
         launched: bool = False,
+        before: Sequence[str] = (),
         **env: str,
     ) -> None:
         self.api = api
@@ -48,7 +50,7 @@ class Extension:
         variables = {"AWS_LAMBDA_RUNTIME_API": api.address, "AFTERGLOW_TELEMETRY": "off"}
         variables |= {"AFTERGLOW_RECORDS_FILE": str(self.records_path), **env}
         self.process = subprocess.Popen(
-            [*([str(LAUNCHER)] if launched else []), *boot_command(root)],
+            [*before, *([str(LAUNCHER)] if launched else []), *boot_command(root)],
             env=variables,
             stdout=stdout,
             stderr=subprocess.PIPE,

@@ -16,8 +16,16 @@ say() {
 # The launcher's child answers Lambda already. A byte tells it that nobody will take over; it hangs up at SHUTDOWN.
 if [ -n "$2" ]; then
     say "$1"
+    # What Python would have gone on with: whoever calls there had better find nobody (hand_on in register.c).
+    rest=${2#*,}
+    for _ in api hook telemetry subscription; do
+        case ${rest%%,*} in
+        [0-9]) eval "exec ${rest%%,*}>&-" ;;
+        esac
+        rest=${rest#*,}
+    done
     echo >&9
-    read -r _ <&9
+    while read -r _; do :; done <&9
     exit 0
 fi
 
