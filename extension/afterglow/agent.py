@@ -81,6 +81,8 @@ class Agent:
     def _flush_interval(self, now_ns: int) -> None:
         parts = self.parts
         parts.flush_due_ns = now_ns + parts.settings.flush_seconds * 1_000_000_000
+        if parts.is_copied:
+            return  # each copy tells for itself
         parts.teller.invocations(parts.recorder, before=parts.recorder.count + 1, patient=parts.platform_reports())
         parts.teller.flush(final=True)
 

@@ -23,13 +23,16 @@ MEMORY_SHARES = (0.75, 0.85, 0.92)  # of what is configured; beside the function
 ENDING_S = 0.7  # SIGTERM, 30 % of SHUTDOWN's 2 s, SIGKILL (RIE source, rapid/shutdown.go); and a little
 
 
-def set_deadline(parts: Parts, deadline_ms: object, woke_ns: int) -> None:
-    """Note when the function's time is up; ``deadline_ms`` is INVOKE's, on the calendar."""
+def set_deadline(parts: Parts, deadline_ms: object) -> None:
+    """Note when the function's time is up; ``deadline_ms`` is INVOKE's, on the calendar.
+
+    INVOKE may have come long before: the launcher kept it.
+    """
     if not isinstance(deadline_ms, int):
         return
     left_ms = deadline_ms - time.time() * 1000
     before_ms = before_s(left_ms / 1000) * 1000
-    parts.ends_ns = woke_ns + int(left_ms * 1e6)
+    parts.ends_ns = time.monotonic_ns() + int(left_ms * 1e6)
     parts.stacks_due_ns = parts.ends_ns - int(before_ms * 1e6)
 
 

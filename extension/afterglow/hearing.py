@@ -55,6 +55,7 @@ def _on_init(parts: Parts, pid: int, fact: Fact) -> None:
 
 def _on_entered(parts: Parts, pid: int, fact: Fact) -> None:
     parts.poller.look_back()
+    invokes.be_oneself(parts)
     running = parts.recorder.begin(fact["id"], fact["at"], agent_cpu_ms(), invited=not parts.gets_invokes)
     running.pid = pid
     only_in = None if parts.gets_invokes else pid

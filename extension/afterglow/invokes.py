@@ -7,7 +7,7 @@ from typing import Any
 
 from afterglow import deadlines, lifecycle, ticks
 from afterglow.lifecycle import Event
-from afterglow.parts import Parts
+from afterglow.parts import Parts, new_name
 from afterglow.running import Running
 from afterglow.teller import agent_cpu_ms
 
@@ -15,7 +15,18 @@ from afterglow.teller import agent_cpu_ms
 def take_note(parts: Parts, event: dict[str, Any]) -> None:
     """Note what only INVOKE tells, before facts that have overtaken it are told without."""
     if event.get("eventType") == Event.INVOKE:
+        be_oneself(parts)
         parts.recorder.invited(str(event.get("requestId")), sampled_trace(event.get("tracing")))
+
+
+def be_oneself(parts: Parts) -> None:
+    """Take a new name after SnapStart's restore: what was drawn before the snapshot, all of its copies have.
+
+    A collector would take the batches of one for those of another, sent again.
+    """
+    if parts.is_copied:
+        parts.is_copied = False
+        parts.rename(new_name())
 
 
 def on_invoke(parts: Parts, event: dict[str, Any], woke_ns: int) -> None:
@@ -27,7 +38,7 @@ def on_invoke(parts: Parts, event: dict[str, Any], woke_ns: int) -> None:
     parts.lingering.began(running.request_id, running.index, running.invoked_ns, trace=running.trace)
     if running.returned is None:  # the hook's facts can overtake INVOKE
         begin(parts, running)
-        deadlines.set_deadline(parts, event.get("deadlineMs"), woke_ns)
+        deadlines.set_deadline(parts, event.get("deadlineMs"))
     parts.teller.invocations(parts.recorder, before=running.index, patient=parts.platform_reports())
     parts.teller.flush()
     if running.index > 1:  # where every freeze comes at once, there is no quieter moment

@@ -31,6 +31,11 @@ UNASKED = "nobody's"
 AFTER_RETURN_MS = 1.0  # short enough to tell when the freeze began; grows while none comes
 
 
+def new_name() -> str:
+    """Return an environment's name: that no other has."""
+    return os.urandom(8).hex()
+
+
 class Parts:
     """One execution environment, as its agent knows it."""
 
@@ -72,7 +77,8 @@ class Parts:
 
     def _open_books(self, handoff: "Handoff", environ: dict[str, str]) -> None:
         """Open what keeps and tells: invocations, lingering work, records."""
-        env_id = os.urandom(8).hex()
+        env_id = new_name()
+        self.is_copied = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"  # until the first invocation
         boot = Boot(handoff.started_mono_ns, handoff.boot_cpu_ns, handoff.registered_mono_ns)
         memory = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
         on_demand = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") == "on-demand"
@@ -82,6 +88,11 @@ class Parts:
         self.lingering = Lingering(env_id, self.frozen, self.own_code.choose)
         started_at_ms = read_clock().at_ms(boot.started_ns)
         self.teller = Teller(self.settings, environ, json.loads(handoff.identity), env_id, started_at_ms)
+
+    def rename(self, env_id: str) -> None:
+        """Go by another name, before anything but losses has been told."""
+        self.lingering.prefix = env_id
+        self.teller.rename(env_id)
 
     def wait(self, timeout_ms: float) -> set[int]:
         """Wait for input from anybody; return the descriptors that have some."""

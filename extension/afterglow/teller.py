@@ -51,6 +51,13 @@ class Teller:
         self._outlets: Outlets | None = None
         self.shipper: Shipper | None = None
 
+    def rename(self, env_id: str) -> None:
+        """Tell of an environment of this name from here on, with the losses noted so far."""
+        self.env_id = env_id
+        if self._outlets is not None:
+            ledger, self._outlets = self._outlets.ledger, None
+            self._open().ledger = ledger
+
     def accept(self, record: Record) -> None:
         """Give one record to every outlet."""
         self._open().accept(record)
