@@ -40,6 +40,7 @@ class InitWatch:
         self.expired = 0  # how many Inits were ended
         self._limit_s = limit_s
         self._running = True  # Nothing of the function runs before its first Init.
+        self._relieved = False
         self._timer: threading.Timer | None = None
         self._ground: Ground | None = None
         self._lock = threading.Lock()
@@ -59,6 +60,12 @@ class InitWatch:
                 self._set_cpu()
                 self._set_timer(due=begins is not None and begins[1] == "init")
 
+    def relieve(self, relieved: bool) -> None:
+        """Lift the CPU limit for another reason than an Init, or have it again."""
+        with self._lock:
+            self._relieved = relieved
+            self._set_cpu()
+
     def close(self) -> None:
         """Kill nobody any more."""
         with self._lock:
@@ -68,7 +75,7 @@ class InitWatch:
     def _set_cpu(self) -> None:
         if self._ground and self._ground.cpu:
             with suppress(OSError):  # The sandbox has ended, and the group with it.
-                fence.limit_cpu(self._ground.cpu, None if self._running else self._ground.cores)
+                fence.limit_cpu(self._ground.cpu, None if self._running or self._relieved else self._ground.cores)
 
     def _set_timer(self, *, due: bool) -> None:
         if self._timer:

@@ -20,6 +20,7 @@ from afterglow_layer.local.cgroups import Home
 from afterglow_layer.local.freezer import Freezer, choose
 from afterglow_layer.local.init_watch import Ground, InitWatch
 from afterglow_layer.local.inside import Order
+from afterglow_layer.local.oom_relief import OomRelief
 from afterglow_layer.local.ports import Ports, listens
 
 START_LIMIT_S = 20.0
@@ -59,6 +60,7 @@ class Sandbox:
         self.watch = InitWatch(init_limit_s)
         self._asked_freezer = freezer
         self._cores = order.cpu_cores
+        self._relief: OomRelief | None = None
         self._said: dict[str, dict[str, Any]] = {}
         self._unread = b""
         log_read, log_write = os.pipe()
@@ -90,6 +92,8 @@ class Sandbox:
         self.freezer = choose(self._asked_freezer, group, init_pid)
         self.kept = Kept(memory and memory.kind, cpu and cpu.kind, started["problems"], started["tmp"])
         self.watch.stand_on(Ground(init_pid, cpu, self._cores))
+        if memory and cpu:
+            self._relief = OomRelief(memory, self.watch.relieve)
 
     def _go_on(self, give_up: float) -> None:
         if "failed" in self._said:
@@ -118,6 +122,8 @@ class Sandbox:
 
     def close(self) -> None:
         """End whatever is left; return when processes, mounts, cgroup and the run's folder are gone."""
+        if self._relief:
+            self._relief.close()
         self.watch.close()
         with contextlib.suppress(BrokenPipeError):  # The keeper has gone first.
             _given(self._process.stdin).close()
