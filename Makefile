@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: setup ## Profile two functions with a bug and their repaired twins under RIE, and show the reports
+demo: setup ## Profile four functions with a bug and their repaired twins under RIE, and show the reports
 	@$(BIN)/python examples/demo.py
 
 # AWS' own EMF exporter, for the tests that compare with it: its packages do not go with ours.
@@ -31,10 +31,10 @@ $(ADOT): tests/data/adot-requirements.txt $(STAMP)
 	@$(VENV)/adot/bin/python -m pip install --quiet --no-deps --requirement $<
 	@touch $@
 
-test: setup $(ADOT) ## Run the tests
+test: setup $(ADOT) ## Run the tests (ARGS='-k lingering -n 0': some of them; ARGS='-m slow': those that only CI runs)
 	@$(BIN)/python -m pytest -n auto --dist worksteal --reruns 2 $(ARGS)
 
-lint: setup ## Check format, lint, types and the import contract
+lint: setup ## Check format, lint, types and the import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -50,8 +50,8 @@ layer: setup ## Build dist/afterglow-layer-{x86_64,arm64}.zip
 native: setup ## Build the launcher anew after a change of its C (fetches zig, 80 MB)
 	@$(BIN)/python -m afterglow_layer.native
 
-bench: setup ## Measure the budgets (writes bench/RESULTS.md)
-	@$(BIN)/python -m bench
+bench: setup ## Measure the budgets (ARGS=cold: one of them), and write bench/RESULTS.md
+	@$(BIN)/python -m bench $(ARGS)
 
 clean: ## Remove .venv, dist and caches
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
