@@ -38,7 +38,10 @@ def write_all(fd: int, text: str) -> int:
 
 
 class Embedded:
-    """Adds records up and prints EMF once per interval; prints each finding as a line of its own."""
+    """Adds records up and prints EMF once per interval; prints each finding, and each loss, as a line of its own.
+
+    Where nothing was lost, DroppedRecords says 0, and there is no line.
+    """
 
     def __init__(self, settings: Settings, environment: Environment, write: Callable[[str], int]) -> None:
         self.aggregate = Aggregate(settings.metrics)
@@ -54,7 +57,8 @@ class Embedded:
     def accept(self, record: Record) -> None:
         """Add the record to its minute."""
         self.aggregate.add(self.environment, record)
-        if self.findings and isinstance(record, (Finding, Ending)):
+        found = self.findings and isinstance(record, (Finding, Ending))
+        if found or (isinstance(record, Loss) and record.dropped):
             self.lines.append(encode_record(record))
 
     def flush(self, now_ms: int, *, final: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from afterglow.outlet import Embedded, Ledger, Outlets, RecordLines, RecordsFile, write_all
-from afterglow.records import Environment, Finding, Overhead, Sample, Shutdown, encode
+from afterglow.records import Environment, Finding, Loss, Overhead, Sample, Shutdown, encode
 from afterglow.settings import Settings
 
 STARTED_MS = 1_700_000_000_000
@@ -65,6 +65,19 @@ def test_findings_can_be_switched_off_and_still_count() -> None:
 
     assert [1] == [line["LingeringCount"] for line in printed.lines if "LingeringCount" in line]
     assert "finding" not in [line.get("afterglow") for line in printed.lines]
+
+
+@pytest.mark.parametrize("findings", [True, False])
+def test_what_was_lost_is_printed_with_its_reasons_and_what_was_not_is_no_line(findings: bool) -> None:
+    lost = Loss(STARTED_MS, "fact", 5, 3, {"not-a-fact": 2})
+    printed = Printed()
+    outlet = embedded(printed, findings=findings)
+    outlet.accept(lost)
+    outlet.accept(Loss(STARTED_MS, "sample", 7, 7, {}))
+    outlet.flush(STARTED_MS + 1, final=True)
+
+    assert [json.loads(encode(lost))] == [line for line in printed.lines if "afterglow" in line]
+    assert [2] == [line["DroppedRecords"] for line in printed.lines if "DroppedRecords" in line]
 
 
 def test_metrics_are_printed_once_their_interval_has_passed() -> None:
