@@ -2,40 +2,24 @@
 
 In: a batch as it was read. Out: a Digest, its bytes, and back.
 
-Invocations become columns of the figures that the metrics need, 48 bytes each with the default ones where their JSON
+Invocations become rows of the figures that the metrics need, 48 bytes each with the default ones where their JSON
 takes 250 or 900: the disk has that much less to take, and a replay nothing to parse. Overheads, of which there may
 be as many, are added up. All other kinds stay whole.
 """
 
-from collections.abc import Callable
 from itertools import groupby
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
-import numpy as np
 
 from afterglow.records import KINDS, Environment, Invocation, Overhead, Record, kind_of
 from afterglow.window import MINUTE_MS
-from afterglow_collector.collect.binning import Floats
 from afterglow_collector.collect.calls import FORMULAS
 from afterglow_collector.collect.overheads import METRICS as OVERHEAD_METRICS
 from afterglow_collector.collect.overheads import OverheadSum, add_up
+from afterglow_collector.collect.rows import RowFormat
 from afterglow_collector.collect.wire import FORMS, Batch, as_record
-
-_COLUMNS: dict[str, Callable[[list[Any]], list[Any]]] = {
-    "duration_ms": lambda calls: [call.duration_ms for call in calls],
-    "cpu_user_ms": lambda calls: [call.cpu_user_ms for call in calls],
-    "cpu_system_ms": lambda calls: [call.cpu_system_ms for call in calls],
-    "wait_ms": lambda calls: [call.wait_ms for call in calls],
-    "peak_rss_bytes": lambda calls: [call.peak_rss_bytes for call in calls],
-    "rss_bytes": lambda calls: [call.rss_bytes for call in calls],
-    "frozen_before_ms": lambda calls: [call.frozen_before_ms for call in calls],
-    "fds": lambda calls: [call.fds for call in calls],
-    "threads": lambda calls: [call.threads for call in calls],
-    "tmp_bytes": lambda calls: [call.tmp_bytes for call in calls],
-}
-"""One field of all calls. Spelled out, because the interpreter then reads a slot in 13 ns; attrgetter takes 27."""
 
 _CALL_FORMS, _OVERHEAD_FORMS = frozenset(FORMS[Invocation]), frozenset(FORMS[Overhead])
 _ADDED_UP = _CALL_FORMS | _OVERHEAD_FORMS
@@ -56,25 +40,25 @@ class CallGroup(NamedTuple):
     looked: int  # the hook looked at what they left behind
 
 
-class Digest(NamedTuple):
-    """``columns`` has one row per field and one column per Invocation, in the order of the groups; NaN is unknown."""
+class Digest(msgspec.Struct, frozen=True, gc=False):
+    """What counts of ``records`` records. ``rows`` are RowFormat's, in the order of the groups.
+
+    A Struct, as what is made for each batch is where it can be: a NamedTuple takes 0.5 µs, this 0.1.
+    """
 
     environment: Environment
+    records: int
     groups: list[CallGroup]
-    columns: Floats
+    rows: bytes
     overheads: list[OverheadSum]
     others: list[Record]
-
-    def records(self) -> int:
-        """Return how many records there are."""
-        return int(self.columns.shape[1]) + sum(one.records for one in self.overheads) + len(self.others)
 
 
 class _Stored(msgspec.Struct, array_like=True, gc=False):
     fields_crc: int
     environment: list[Any]
     groups: list[CallGroup]
-    columns: bytes
+    rows: bytes
     overheads: list[OverheadSum]
     others: list[tuple[str, list[Any]]]
 
@@ -83,17 +67,14 @@ _decoder = msgspec.msgpack.Decoder(_Stored)
 
 
 class Digester:
-    """Makes digests for a set of metrics. ``fields`` are those of an Invocation that make a column each."""
+    """Makes digests for a set of metrics."""
 
     def __init__(self, metrics: frozenset[str]) -> None:
         wanted = (field for name, formula in FORMULAS.items() if name in metrics for field in formula.fields)
-        self.fields = tuple(dict.fromkeys(wanted))
-        self._readers = [_COLUMNS[field] for field in self.fields]
+        self.format = RowFormat(tuple(dict.fromkeys(wanted)))
         self._metrics = metrics
         totals = [name for name in OVERHEAD_METRICS if name in metrics]
-        self._fields_crc = crc32(
-            ",".join(("columns", *self.fields, *totals)).encode()
-        )  # digests of rows had their fields alone
+        self._fields_crc = crc32(",".join(("rows", *self.format.fields, *totals)).encode())
 
     def digest(self, batch: Batch) -> Digest:
         """Return what counts of a batch."""
@@ -108,13 +89,14 @@ class Digester:
         else:
             calls = sorted(calls, key=_minute_of)
             groups = [_group(minute, list(part)) for minute, part in groupby(calls, _minute_of)]
-        return Digest(batch.environment, groups, self._columns(calls), overheads, others)
+        rows = self.format.pack(calls)
+        return Digest(batch.environment, len(batch.records), groups, rows, overheads, others)
 
     def encode(self, digest: Digest) -> bytes:
         """Return the digest's bytes."""
         others = [(kind_of(record), _plain(record)) for record in digest.others]
-        columns = digest.columns.tobytes()
-        stored = _Stored(self._fields_crc, list(digest.environment), digest.groups, columns, digest.overheads, others)
+        environment = list(digest.environment)
+        stored = _Stored(self._fields_crc, environment, digest.groups, digest.rows, digest.overheads, others)
         return msgspec.msgpack.encode(stored)
 
     def decode(self, data: bytes) -> Digest:
@@ -124,17 +106,14 @@ class Digester:
             if stored.fields_crc != self._fields_crc:
                 raise DigestError("the set of metrics was changed since; set it back, and stop in order")
             others: list[Record] = [KINDS[kind](*values) for kind, values in stored.others]
-            shape = len(self.fields), sum(group.calls for group in stored.groups)
-            columns = np.frombuffer(stored.columns).reshape(shape)
-            return Digest(Environment(*stored.environment), stored.groups, columns, stored.overheads, others)
+            environment = Environment(*stored.environment)
         except (msgspec.MsgspecError, TypeError, KeyError, ValueError) as error:
             raise DigestError(f"not of this version: {error}") from None
-
-    def _columns(self, calls: list[Any]) -> Floats:
-        values: list[Any] = []
-        for read in self._readers:
-            values += read(calls)
-        return np.fromiter(values, np.float64, len(values)).reshape(len(self.fields), len(calls))  # None becomes NaN
+        calls = sum(group.calls for group in stored.groups)
+        if len(stored.rows) != calls * self.format.row_bytes:
+            raise DigestError(f"not of this version: {len(stored.rows)} bytes are not the rows of {calls} Invocations")
+        records = calls + sum(one.records for one in stored.overheads) + len(others)
+        return Digest(environment, records, stored.groups, stored.rows, stored.overheads, others)
 
 
 def _minute_of(call: Any) -> int:
@@ -142,12 +121,19 @@ def _minute_of(call: Any) -> int:
 
 
 def _group(minute: int, calls: list[Any]) -> CallGroup:
-    cold = [call.cold for call in calls].count(True)
-    statuses = [call.status for call in calls]
-    bad = len(calls) - statuses.count("ok")
-    unknown = statuses.count("unknown") if bad else 0
-    unseen = [call.hook_ms for call in calls].count(None)
-    return CallGroup(minute, len(calls), cold, bad - unknown, len(calls) - unknown, len(calls) - unseen)
+    """Count in one go: a comprehension and a count for each of these take three times as long."""
+    cold = errors = unknown = unseen = 0
+    for call in calls:
+        if call.cold:
+            cold += 1
+        if call.status != "ok":
+            if call.status == "unknown":
+                unknown += 1
+            else:
+                errors += 1
+        if call.hook_ms is None:
+            unseen += 1
+    return CallGroup(minute, len(calls), cold, errors, len(calls) - unknown, len(calls) - unseen)
 
 
 def _plain(record: Record) -> list[Any]:

@@ -146,7 +146,7 @@ class Intake:
             return self._known(verdict, received.seq)
         for refusal in received.refusals:
             self.counts.refuse_line(refusal)
-        return answers.accepted(received.digest.records(), received.refusals)
+        return answers.accepted(received.digest.records, received.refusals)
 
     def _apply(self, lsn: int, received: Received) -> Verdict:
         verdict = self.state.apply_batch(lsn, received.seq, received.at_ms, received.digest)

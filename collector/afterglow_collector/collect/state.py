@@ -69,7 +69,7 @@ class State:
         if verdict is not Verdict.NEW:
             return verdict
         self.batches += 1
-        self.records += digest.records()
+        self.records += digest.records
         self.windows.add(digest, self.over_before(received_ms))
         for record in digest.others:
             if isinstance(record, Finding):

@@ -1,6 +1,6 @@
 """Adds Invocations up by window: the collector's fast path, equal to ``afterglow.aggregate`` to the last digit.
 
-In: columns of figures of one window, as digests bring them. Out: per window counts, sums, minima, maxima and SEH1 bins.
+In: rows of figures of one window, as digests bring them. Out: per window counts, sums, minima, maxima and SEH1 bins.
 
 They wait until some thousand rows are together; then numpy takes each metric as one column. A window is known by
 its slot, a small whole number that is used again once the window has been taken.
@@ -13,10 +13,11 @@ import numpy as np
 
 from afterglow.distribution import MAX_VALUE
 from afterglow_collector.collect.binning import BINS, MAX_MILLI, Floats, Ints, bins_of
-from afterglow_collector.collect.calls import FORMULAS, MEMORY_MB, TOTALS
+from afterglow_collector.collect.calls import FORMULAS, MEMORY_MB, TOTALS, Columns
 from afterglow_collector.collect.digest import CallGroup
 from afterglow_collector.collect.figures import HALF_BITS, LOW_HALF, no_figures
 from afterglow_collector.collect.histogram import Histogram
+from afterglow_collector.collect.rows import RowFormat
 from afterglow_collector.collect.taken import Taken
 
 ROWS_AT_ONCE = 4096
@@ -38,21 +39,21 @@ class Waiting(NamedTuple):
 class Tally:
     """Figures by slot. ``refused_values`` counts what no metric can hold, and only ever grows."""
 
-    def __init__(self, metrics: frozenset[str], fields: tuple[str, ...]) -> None:
+    def __init__(self, metrics: frozenset[str], form: RowFormat) -> None:
         self.names = tuple(name for name in FORMULAS if name in metrics)
         self.totals = tuple(name in metrics for name in TOTALS)
         self.refused_values = 0
-        self._fields = fields
-        self._columns: list[Floats] = []
+        self._format = form
+        self._rows: list[bytes] = []
         self._rows_waiting = 0
         self._waiting: list[Waiting] = []
         self._histogram = Histogram()
         self._figures = no_figures(len(self.names))
 
-    def add(self, slot: int, memory_mb: int | None, group: CallGroup, columns: Floats) -> None:
-        """Take the columns of one window and one environment in; there is at least one row."""
+    def add(self, slot: int, memory_mb: int | None, group: CallGroup, rows: bytes) -> None:
+        """Take the rows of one window and one environment in; there is at least one."""
         self._waiting.append(Waiting(slot, *group[1:], memory_mb or 0))
-        self._columns.append(columns)
+        self._rows.append(rows)
         self._rows_waiting += group.calls
         if self._rows_waiting >= ROWS_AT_ONCE:
             self.settle()
@@ -62,14 +63,13 @@ class Tally:
         if not self._waiting:
             return
         batches = np.array(self._waiting, np.int64)
-        table = np.concatenate(self._columns, axis=1)
-        self._columns.clear()
+        rows, self._rows = self._rows, []
         self._rows_waiting = 0
         self._waiting.clear()
         self._figures = self._figures.with_room_for(int(batches[:, 0].max()) + 1)
         np.add.at(self._figures.totals, batches[:, 0], batches[:, 1:6])
         if self.names:
-            self._settle_columns(batches, table)
+            self._settle_columns(batches, self._format.columns(rows))
 
     def take(self, slots: Sequence[int]) -> Taken:
         """Return the figures of these slots, and forget them."""
@@ -92,10 +92,9 @@ class Tally:
         self._figures.put(taken.slots, taken.figures)
         self._histogram = Histogram(taken.run)
 
-    def _settle_columns(self, batches: Ints, table: Floats) -> None:
+    def _settle_columns(self, batches: Ints, columns: Columns) -> None:
         slots = np.repeat(batches[:, 0], batches[:, 1])
         starts = np.concatenate(([0], np.cumsum(batches[:-1, 1])))
-        columns = dict(zip(self._fields, table, strict=True))
         memory_mb = np.where(batches[:, 6] == 0, np.nan, batches[:, 6])
         columns[MEMORY_MB] = np.repeat(memory_mb, batches[:, 1])
         keys: list[Ints] = []

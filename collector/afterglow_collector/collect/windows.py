@@ -69,7 +69,7 @@ class Windows:
         self.metrics = metrics
         self.late = 0
         self.digester = Digester(metrics)
-        self._tally = Tally(metrics, self.digester.fields)
+        self._tally = Tally(metrics, self.digester.format)
         self._others = Aggregate(metrics, _UNBOUNDED, _UNBOUNDED)
         self._other_minutes: set[int] = set()
         self._slots: dict[int, dict[Series, int]] = {}
@@ -89,10 +89,9 @@ class Windows:
         """Take a batch in; its records of minutes before ``over_before`` are late."""
         environment, at = digest.environment, 0
         for group in digest.groups:
-            end = at + group.calls
-            self._tally.add(
-                self._slot(group.minute, environment), environment.memory_mb, group, digest.columns[:, at:end]
-            )
+            end = at + group.calls * self.digester.format.row_bytes
+            slot = self._slot(group.minute, environment)
+            self._tally.add(slot, environment.memory_mb, group, digest.rows[at:end])
             at = end
             if group.minute < over_before:
                 self.late += group.calls

@@ -288,3 +288,12 @@ def test_a_digest_of_other_metrics_or_other_bytes_is_refused_with_the_reason() -
         Digester(frozenset({"DurationMs"})).decode(data)
     with pytest.raises(DigestError, match="not of this version"):
         Digester(ALL).decode(data[:-5])
+
+
+def test_a_digest_whose_rows_do_not_fit_its_counts_is_refused() -> None:
+    digester = Digester(ALL)
+    whole = counted_batch(call(), call())
+    short = msgspec.structs.replace(whole, rows=whole.rows[: digester.format.row_bytes + 1])
+
+    with pytest.raises(DigestError, match="are not the rows of 2 Invocations"):
+        digester.decode(digester.encode(short))
