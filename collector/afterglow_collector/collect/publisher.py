@@ -112,11 +112,15 @@ class Publisher:
                 LOG.error("nothing can be published: %s; it is tried again every %g s", error, RETRY_S)  # noqa: TRY400 - the disk's fault, no bug's
             self.failure = str(error)
             return False
+        except Exception as error:  # this thread ends, and nobody else would say that nothing is published any more
+            self.failure = f"a bug of the collector's, {error!r}; what was taken is in the journal"
+            raise
         self.failure = None
         return True
 
     def _passed_on(self, item: Passing) -> Iterator[list[Entry]]:
-        yield [Entry(0, "record", item.at_ms, item.body.decode())]
+        # A line that is no UTF-8 was refused, and said so, but stands in the batch beside the good ones.
+        yield [Entry(0, "record", item.at_ms, item.body.decode("utf-8", "replace"))]
 
     def _published(self, item: Publication) -> Iterator[list[Entry]]:
         for at in range(0, len(item.findings), FINDINGS_AT_ONCE):

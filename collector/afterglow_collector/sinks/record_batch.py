@@ -21,7 +21,9 @@ def read_batch(payload: str) -> RecordBatch:
     """Return what the payload holds."""
     records: list[Record] = []
     unread = 0
-    for line in payload.splitlines():
+    for line in payload.split("\n"):  # splitlines would split at U+2028, too, which JSON allows in a string
+        if not line.strip():
+            continue
         try:
             records.append(decode(line))
         except RecordError:

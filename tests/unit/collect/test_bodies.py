@@ -33,6 +33,13 @@ def test_what_was_packed_comes_back(encoding: str, data: bytes) -> None:
     assert data == unpack(PACK[encoding](data), encoding_code(encoding), *LIMITS)
 
 
+def test_a_gzip_body_may_not_have_members_without_number() -> None:
+    """Each takes a copy of the rest: 40,000 empty ones, 800 KB, would hold everybody else up for half a second."""
+    error = refusal(gzip.compress(b"") * 40_000, "gzip")
+
+    assert (400, "the body cannot be unpacked: it has more than 64 gzip members") == (error.status, str(error))
+
+
 def test_a_gzip_body_may_have_several_members() -> None:
     assert b"onetwo" == unpack(gzip.compress(b"one") + gzip.compress(b"two"), encoding_code("gzip"), *LIMITS)
 

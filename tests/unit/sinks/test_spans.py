@@ -117,6 +117,7 @@ def test_the_memory_of_first_invocations_is_bounded_and_what_it_forgot_counted()
 
 def test_a_payload_of_something_else_makes_nothing_and_is_counted() -> None:
     assert 2 == read_batch("nonsense\n{}").unread
+    assert 0 == read_batch(batch_of(invocation()) + "\n").unread
     assert None is read_batch("").environment
     assert 1 == read_batch(batch_of(invocation()).partition("\n")[2]).unread, "records without their environment"
 
