@@ -20,7 +20,8 @@ def parse_address(text: str) -> Address:
     host_port, slash, path = rest.partition("/")
     host, port = _host_and_port(host_port)
     wrong_port = port is not None and not (port.isdecimal() and port.isascii() and 0 < int(port) < 65536)
-    if scheme not in ("http", "https") or not separator or not host or wrong_port or not text.isprintable():
+    wrong_host = not host or "@" in host  # credentials: AFTERGLOW_COLLECTOR_TOKEN has its own place, and is not logged
+    if scheme not in ("http", "https") or not separator or wrong_host or wrong_port or not text.isprintable():
         raise ValueError(text)
     default = 443 if scheme == "https" else 80
     return Address(scheme, host, default if port is None else int(port), slash + path if path else "/v1/records")

@@ -175,7 +175,8 @@ class Teller:
         lost = self.shipper.take_dropped()
         if lost:
             why = f"; at last: {self.shipper.problem}" if self.shipper.problem else ""
-            say(f"the collector at {self.settings.collector} did not take {sum(lost.values())} records: {lost}{why}")
+            where = self.settings.collector.partition("?")[0]  # a query may hold a key
+            say(f"the collector at {where} did not take {sum(lost.values())} records: {lost}{why}")
 
     def _print(self, text: str) -> int:
         written = write_all(STDOUT, text)

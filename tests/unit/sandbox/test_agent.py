@@ -311,3 +311,14 @@ def test_an_invoke_that_its_own_facts_have_overtaken_keeps_its_trace(begin: Begi
     environment.end()
 
     assert traces == [invocation["trace"] for invocation in environment.invocations()]
+
+
+def test_what_a_collector_did_not_take_is_said_without_its_key(api: Api, tmp_path: Path) -> None:
+    """Port 1 takes nothing; SHUTDOWN leaves no time to try for long."""
+    where = "http://127.0.0.1:1/v1/records"
+    environment = Environment(api, tmp_path, AFTERGLOW_COLLECTOR=f"{where}?key=s3cret")
+    environment.run("r-1")
+    _, errors = environment.extension.shut_down()
+
+    assert f"the collector at {where} did not take" in errors
+    assert "s3cret" not in errors

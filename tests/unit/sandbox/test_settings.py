@@ -100,6 +100,14 @@ def test_a_bad_value_gets_one_line_that_says_what_is_right(variable: str, text: 
     assert f"{variable}={text[:80]!r} is not {TABLE[field].allowed}; using {default}" == complaint(variable, text)
 
 
+@pytest.mark.parametrize("where", ["https://s3cret@collector/v1", "https://user:s3cret@collector:8443"])
+def test_credentials_in_an_address_are_refused_and_not_repeated(where: str) -> None:
+    said = complaint("AFTERGLOW_COLLECTOR", where)
+
+    assert "is not embedded, records, http://HOST" in said
+    assert "s3cret" not in said
+
+
 def test_a_long_value_is_quoted_in_part() -> None:
     assert len(complaint("AFTERGLOW_NAMESPACE", "x" * 100_000)) < 300
 
