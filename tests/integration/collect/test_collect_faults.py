@@ -95,9 +95,8 @@ def assert_exact(server: Collector, senders: list[Sender]) -> None:
     )
 
 
-@pytest.mark.parametrize("kills", [int(os.environ.get("AFTERGLOW_TEST_KILLS", "5"))])
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
 def test_kill_9_under_load_loses_and_doubles_nothing(collector: Start, kills: int) -> None:
-    """AFTERGLOW_TEST_KILLS=50 for the long run."""
     server = collector("--checkpoint-mb", "1")
     senders = under_load(server, kills, load_s=0.5)
     assert server.metrics()["records_total"] == sum(sender.calls for sender in senders)
