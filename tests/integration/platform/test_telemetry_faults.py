@@ -43,7 +43,7 @@ FAULTS = (
     Fault("late", Misbehaviour(late_batches=True)),
     Fault(
         "twice", Misbehaviour(duplicate_batches=True), may_be_lost=TOO_LATE
-    ),  # a copy that is in time changes nothing
+    ),  # or in time
     Fault("reordered", Misbehaviour(reorder_batches=True), may_be_lost=TOO_LATE),
     Fault("split", Misbehaviour(split_batches=True)),
     Fault("split-reordered", Misbehaviour(split_batches=True, reorder_batches=True), may_be_lost=TOO_LATE),
