@@ -50,7 +50,7 @@ def _on_init(parts: Parts, pid: int, fact: Fact) -> None:
         parts.recorder.init_fact = {**fact, "message": _message(parts, fact)}
         if parts.state == State.STARTED:
             parts.stacks_due_ns = None
-    proc.reset_peak_rss(pid)
+    parts.sampler.high_water.restart(pid)
 
 
 def _on_entered(parts: Parts, pid: int, fact: Fact) -> None:
@@ -84,7 +84,7 @@ def _on_returned(parts: Parts, pid: int, fact: Fact) -> None:
         parts.state = lifecycle.advance(parts.state, Event.RETURNED)
         parts.wait_ms = AFTER_RETURN_MS
     parts.stacks_due_ns = None
-    proc.reset_peak_rss(pid)
+    parts.sampler.high_water.restart(pid)
     if parts.next_held:
         next_call.tell_before_the_freeze(parts)
     else:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 CLOCK_TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 DEAD_STATES = frozenset("ZXx")
+RESTART_PEAK = b"5"
+"""To clear_refs, proc_pid_clear_refs(5): VmHWM starts anew from the present RSS."""
 
 
 class ProcStat(NamedTuple):
@@ -76,61 +78,87 @@ def read_stat(pid: int, proc: str = "/proc") -> ProcStat | None:
     return parse_stat(text) if text else None
 
 
-def read_all(proc: str = "/proc") -> dict[int, ProcStat]:
-    """Return every readable process; the sandbox has a handful."""
+def list_pids(proc: str = "/proc") -> list[int]:
+    """Return every process's pid; the sandbox has a handful."""
     try:
-        pids = [int(name) for name in os.listdir(proc) if name.isdigit()]  # noqa: PTH208 - pathlib is not imported in the sandbox
+        return [int(name) for name in os.listdir(proc) if name.isdigit()]  # noqa: PTH208 - pathlib is not imported in the sandbox
     except OSError:
-        return {}
-    stats = (read_stat(pid, proc) for pid in pids)
+        return []
+
+
+def read_all(proc: str = "/proc") -> dict[int, ProcStat]:
+    """Return every readable process."""
+    stats = (read_stat(pid, proc) for pid in list_pids(proc))
     return {stat.pid: stat for stat in stats if stat is not None}
+
+
+def parse_newest_pid(loadavg: str) -> int | None:
+    """Return the pid that was given out last, to a process or a thread, proc_loadavg(5). 0, gVisor's, is none."""
+    words = loadavg.split()
+    return int(words[4]) or None if len(words) == 5 and words[4].isdigit() else None
 
 
 def tree_of(root: int, everyone: dict[int, ProcStat]) -> list[ProcStat]:
     """Return the living processes of the tree under ``root``, the root first; empty when it is gone."""
+    return living(descent_of(root, everyone))
+
+
+def living(stats: list[ProcStat]) -> list[ProcStat]:
+    """Return those that are not dead; a zombie's memory reads as 0, which is not what it had."""
+    return [stat for stat in stats if stat.state not in DEAD_STATES]
+
+
+def descent_of(root: int, everyone: dict[int, ProcStat]) -> list[ProcStat]:
+    """Return the tree under ``root``, the dead among it: a process whose first thread has ended can live on."""
+    if len(everyone) == 1 and root in everyone:
+        return [everyone[root]]
     children: dict[int, list[ProcStat]] = {}
     for stat in everyone.values():
         children.setdefault(stat.ppid, []).append(stat)
     tree = [everyone[root]] if root in everyone else []
     for stat in tree:  # grows while it is walked: breadth first
         tree += [child for child in children.get(stat.pid, []) if child.pid != root]
-    return [stat for stat in tree if stat.state not in DEAD_STATES]
+    return tree
 
 
-def read_peak_rss_bytes(pid: int, proc: str = "/proc") -> int | None:
-    """Return VmHWM: the highest RSS since the process started or ``reset_peak_rss``."""
-    text = read_text(f"{proc}/{pid}/status")
-    return parse_kib_field(text, "VmHWM") if text else None
+def parse_peak_rss_bytes(status: str) -> int | None:
+    """Return VmHWM of a /proc/PID/status."""
+    return parse_kib_field(status, "VmHWM")
 
 
-def reset_peak_rss(pid: int, proc: str = "/proc") -> bool:
-    """Let VmHWM start anew from the present RSS (proc(5), clear_refs 5). False: not allowed here."""
+def parse_rss_bytes(statm: str) -> int | None:
+    """Return the RSS of a /proc/PID/statm."""
+    words = statm.split(None, 2)
+    return int(words[1]) * PAGE_BYTES if len(words) > 1 and words[1].isdigit() else None
+
+
+def read_fd_count(pid: int, proc: str = "/proc", *, in_size: bool = False) -> int | None:
+    """Return how many file descriptors the process has open; ``in_size``: as ``tells_fd_count`` has found."""
+    folder = f"{proc}/{pid}/fd"
     try:
-        fd = os.open(f"{proc}/{pid}/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        os.write(fd, b"5")
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
-def read_fd_count(pid: int, proc: str = "/proc") -> int | None:
-    """Return how many file descriptors the process has open."""
-    try:
-        return len(os.listdir(f"{proc}/{pid}/fd"))  # noqa: PTH208 - as above
+        return os.stat(folder).st_size if in_size else len(os.listdir(folder))  # noqa: PTH116, PTH208 - as above
     except OSError:
         return None
 
 
+def tells_fd_count(proc: str = "/proc") -> bool:
+    """Return whether the size of /proc/PID/fd is the number of descriptors: since Linux 6.2; a tenth of a listing."""
+    try:
+        return os.stat(f"{proc}/self").st_size == 0 < os.stat(f"{proc}/self/fd").st_size  # noqa: PTH116 - as above
+    except OSError:
+        return False
+
+
 def read_run_delay_ms(proc: str = "/proc") -> float | None:
-    """Return how long this process has waited for a CPU in all (schedstat's second number)."""
-    text = read_text(f"{proc}/self/schedstat")
-    words = text.split() if text else []
-    return int(words[1]) / 1e6 if len(words) > 1 and words[1].isdigit() else None
+    """Return how long this process has waited for a CPU in all."""
+    run_delay_ns = parse_run_delay_ns(read_text(f"{proc}/self/schedstat") or "")
+    return None if run_delay_ns is None else run_delay_ns / 1e6
+
+
+def parse_run_delay_ns(schedstat: str) -> int | None:
+    """Return the second number of a schedstat, sched-stats.rst."""
+    words = schedstat.split()
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
 
 
 def read_oom_kills(proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> int | None:

@@ -4,27 +4,23 @@ The rate adapts: quick after an event, slower while nothing changes, so that a l
 next to nothing and a short one is still seen.
 """
 
-import os
 from typing import NamedTuple
 
-from afterglow.proc import DEAD_STATES, ProcStat, read_all, read_fd_count, read_stat, tree_of
+from afterglow.census import Census
+from afterglow.kept import KeptFile
+from afterglow.proc import RESTART_PEAK, ProcStat, parse_peak_rss_bytes, read_fd_count, tells_fd_count
 
 GROWTH = 1.4
 CALM_SHARE = 0.03  # RSS that moves by less than this is calm
-MANY_PROCESSES = 64  # past this a look costs over a millisecond: only the slowest rate is decent
+MANY_PROCESSES = 64  # a look that reads more costs over a millisecond: only the slowest rate is decent
 
 
 class Look(NamedTuple):
-    """The function's processes and our own, at one moment."""
+    """The function's processes at one moment."""
 
     tree: list[ProcStat]
-    agent: ProcStat | None
+    rss_bytes: int | None  # of them all; shared pages count in each
     fds: int | None
-
-    @property
-    def rss_bytes(self) -> int | None:
-        """RSS of the function's processes; shared pages count in each."""
-        return sum(stat.rss_bytes for stat in self.tree) if self.tree else None
 
     @property
     def cpu_ms(self) -> float | None:
@@ -49,7 +45,10 @@ class Sampler:
         self.interval_ms = first_ms
         self.peak_rss_bytes: int | None = None
         self.peak_fds: int | None = None
-        self.last: Look | None = None
+        self._before_bytes: int | None = None
+        self.high_water = HighWater(proc)
+        self._census = Census(proc)
+        self._fds_in_size: bool | None = None
 
     def start(self) -> None:
         """Begin anew: an invocation has begun, or its handler has returned."""
@@ -58,22 +57,51 @@ class Sampler:
 
     def look(self, runtime_pid: int | None) -> Look:
         """Read the processes now."""
-        everyone = read_all(self.proc) if runtime_pid is not None else {}
-        tree = tree_of(runtime_pid, everyone) if runtime_pid is not None else []
-        if tree and tree[0].state in DEAD_STATES:
-            runtime_pid, tree = None, []  # a zombie's memory reads as 0, which is not what it had
-        agent = everyone.get(os.getpid()) or read_stat(os.getpid(), self.proc)
-        fds = read_fd_count(runtime_pid, self.proc) if runtime_pid is not None else None
-        look = Look(tree, agent, fds)
+        look = self._read(runtime_pid)
         self.peak_rss_bytes = _higher(self.peak_rss_bytes, look.rss_bytes)
-        self.peak_fds = _higher(self.peak_fds, fds)
+        self.peak_fds = _higher(self.peak_fds, look.fds)
         most_ms = self.most_ms
-        first_ms = most_ms if len(everyone) > MANY_PROCESSES else self.first_ms
-        before = self.last.rss_bytes if self.last else None
-        self.interval_ms = next_interval_ms(self.interval_ms, before, look.rss_bytes, first_ms, most_ms)
-        self.last = look
+        first_ms = most_ms if self._census.reads > MANY_PROCESSES else self.first_ms
+        self.interval_ms = next_interval_ms(self.interval_ms, self._before_bytes, look.rss_bytes, first_ms, most_ms)
+        self._before_bytes = look.rss_bytes
         return look
+
+    def _read(self, runtime_pid: int | None) -> Look:
+        tree = self._census.tree(runtime_pid) if runtime_pid is not None else []
+        if runtime_pid is None or not tree or tree[0].pid != runtime_pid:
+            return Look([], None, None)
+        if self._fds_in_size is None:
+            self._fds_in_size = tells_fd_count(self.proc)
+        fds = read_fd_count(runtime_pid, self.proc, in_size=self._fds_in_size)
+        return Look(tree, sum([stat.rss_bytes for stat in tree]), fds)
+
+
+class HighWater:
+    """The highest RSS of a process since ``restart``, as the kernel keeps it; the files of the latest one stay open."""
+
+    def __init__(self, proc: str = "/proc") -> None:
+        self._proc = proc
+        self._pid: int | None = None
+        self._files: list[KeptFile] = []
+
+    def read_bytes(self, pid: int) -> int | None:
+        """Return VmHWM; None: it has ended, or may not be read."""
+        return parse_peak_rss_bytes(self._of(pid)[0].read() or "")
+
+    def restart(self, pid: int) -> bool:
+        """Let it start anew from the present RSS. False: not allowed here."""
+        return self._of(pid)[1].write(RESTART_PEAK)
+
+    def _of(self, pid: int) -> list[KeptFile]:
+        if pid != self._pid:
+            for file in self._files:
+                file.close()
+            self._pid = pid
+            self._files = [KeptFile(f"{self._proc}/{pid}/{name}") for name in ("status", "clear_refs")]
+        return self._files
 
 
 def _higher(one: int | None, other: int | None) -> int | None:
-    return max((value for value in (one, other) if value is not None), default=None)
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

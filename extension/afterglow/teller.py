@@ -10,6 +10,7 @@ from typing import Any
 from afterglow import proc
 from afterglow.address import parse_address
 from afterglow.boot import say
+from afterglow.kept import KeptFile
 from afterglow.outlet import Embedded, Outlet, Outlets, RecordLines, RecordsFile, write_all
 from afterglow.recorder import Clock, Recorder
 from afterglow.records import Environment, Finding, Loss, Overhead, Record
@@ -48,6 +49,7 @@ class Teller:
         self.started_at_ms = started_at_ms
         self.bytes_out = 0
         self._told_cpu_ms = 0.0
+        self._own_statm = KeptFile("/proc/self/statm")
         self._outlets: Outlets | None = None
         self.shipper: Shipper | None = None
 
@@ -79,17 +81,24 @@ class Teller:
     def overhead(self, hook_ms: float) -> None:
         """Tell what we have taken since the last time."""
         cpu_ms = agent_cpu_ms()
-        stat = proc.read_stat(os.getpid())
         self.accept(
             Overhead(
                 at_ms=round(time.time() * 1000),
                 agent_cpu_ms=round(cpu_ms - self._told_cpu_ms, 3),
-                agent_rss_bytes=stat.rss_bytes if stat else None,
+                agent_rss_bytes=self.agent_rss_bytes(),
                 hook_ms=round(hook_ms, 3),
                 bytes_out=self.bytes_out,
             )
         )
         self._told_cpu_ms, self.bytes_out = cpu_ms, 0
+
+    def agent_rss_bytes(self) -> int | None:
+        """Return this process's RSS."""
+        return proc.parse_rss_bytes(self._own_statm.read() or "")
+
+    def keeps_samples(self) -> bool:
+        """Return whether anybody does: to all others they are only counted."""
+        return bool(self.settings.records_file)
 
     def losses(self) -> list[Loss]:
         """Tell the ledger."""

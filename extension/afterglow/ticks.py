@@ -62,7 +62,11 @@ def _sample(parts: Parts, look: Look) -> None:
     if parts.current is not None:
         parts.current.sampled(time.monotonic_ns(), look.rss_bytes)
         deadlines.watch_memory(parts, look.rss_bytes)
-    parts.teller.accept(sample_of(look, _sampled_index(parts), agent_cpu_ms()))
+    if parts.teller.keeps_samples():
+        index = _sampled_index(parts)
+        parts.teller.accept(sample_of(look, index, parts.teller.agent_rss_bytes(), agent_cpu_ms()))
+    else:
+        parts.teller.see("sample", 1)
 
 
 def _sampled_index(parts: Parts) -> int | None:

@@ -12,14 +12,14 @@ from afterglow.records import Sample
 from afterglow.sampler import Look, Sampler
 
 
-def sample_of(look: Look, request_index: int | None, agent_cpu_ms: float) -> Sample:
+def sample_of(look: Look, request_index: int | None, agent_rss_bytes: int | None, agent_cpu_ms: float) -> Sample:
     """Return one look as a record."""
     return Sample(
         at_ms=round(time.time() * 1000, 3),
         request_index=request_index,
         function_rss_bytes=look.rss_bytes,
         function_cpu_ms=look.cpu_ms,
-        agent_rss_bytes=look.agent.rss_bytes if look.agent else None,
+        agent_rss_bytes=agent_rss_bytes,
         agent_cpu_ms=round(agent_cpu_ms, 3),
         threads=look.tree[0].threads if look.tree else None,
         children=len(look.tree) - 1 if look.tree else None,
@@ -28,7 +28,7 @@ def sample_of(look: Look, request_index: int | None, agent_cpu_ms: float) -> Sam
 
 def figures_at_return(look: Look, sampler: Sampler, pid: int, *, alone: bool) -> dict[str, Any]:
     """Return the fields of Invocation that /proc tells; ``alone``: no other worker shares the environment."""
-    highest = proc.read_peak_rss_bytes(pid)
+    highest = sampler.high_water.read_bytes(pid)
     children_rss = sum(stat.rss_bytes for stat in look.tree[1:])
     sampled = sampler.peak_rss_bytes if alone else None
     peaks = [peak for peak in (sampled, highest and highest + children_rss) if peak]

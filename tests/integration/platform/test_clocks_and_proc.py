@@ -11,7 +11,7 @@ from afterglow import proc
 from afterglow.freeze import FrozenTime
 from afterglow.lingering import Lingering
 from afterglow.recorder import Boot, Clock, Recorder
-from afterglow.sampler import Sampler
+from afterglow.sampler import HighWater, Sampler
 from afterglow.watch import watch_processes
 
 SECOND_NS = 1_000_000_000
@@ -39,8 +39,9 @@ def test_what_cannot_be_read_is_unknown_and_never_0(tmp_path: Path) -> None:
     look = Sampler(10, 250, root).look(7)
 
     assert (None, None, None) == (look.rss_bytes, look.cpu_ms, look.fds)
-    assert (None, None) == (proc.read_peak_rss_bytes(7, root), proc.read_fd_count(7, root))
-    assert (None, False) == (proc.read_run_delay_ms(root), proc.reset_peak_rss(7, root))
+    high_water = HighWater(root)
+    assert (None, False) == (high_water.read_bytes(7), high_water.restart(7))
+    assert (None, None) == (proc.read_fd_count(7, root), proc.read_run_delay_ms(root))
     assert proc.read_oom_kills(root, root) is None
     assert proc.read_tmp_used_bytes(root) is None
 

@@ -34,9 +34,7 @@ def test_a_malformed_stat_is_unknown(pid: int) -> None:
 
 def test_a_process_that_has_left_is_unknown() -> None:
     assert proc.read_stat(4242, LIVING) is None
-    assert proc.read_peak_rss_bytes(4242, LIVING) is None
     assert proc.read_fd_count(4242, LIVING) is None
-    assert not proc.reset_peak_rss(4242, LIVING)
 
 
 def test_everyone_is_everyone_who_can_be_read() -> None:
@@ -86,15 +84,6 @@ def test_the_new_owner_of_a_pid_does_not_inherit_the_children() -> None:
     assert [everyone[42]] == proc.tree_of(42, everyone)
 
 
-def test_the_highest_rss_is_the_kernels_high_water_mark() -> None:
-    assert 20_480 * 1024 == proc.read_peak_rss_bytes(42, LIVING)
-
-
-@pytest.mark.parametrize("pid", [7, 8, 9, 10], ids=lambda pid: f"malformed/{pid}")
-def test_a_high_water_mark_that_is_no_number_is_unknown(pid: int) -> None:
-    assert proc.read_peak_rss_bytes(pid, MALFORMED) is None
-
-
 def test_open_files_are_counted() -> None:
     assert 5 == proc.read_fd_count(42, LIVING)
 
@@ -139,19 +128,21 @@ def test_a_process_between_its_end_and_its_parents_wait_is_dead() -> None:
     assert proc.read_stat(child.pid) is None
 
 
-def test_the_high_water_mark_starts_anew_after_a_reset() -> None:
-    take = "import sys; x = bytearray(64 << 20); del x; print(flush=True); sys.stdin.read()"
-    command = ["python3", "-I", "-S", "-c", take]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        assert child.stdout
-        child.stdout.readline()
-        before = proc.read_peak_rss_bytes(child.pid)
-        if not proc.reset_peak_rss(child.pid):
-            child.communicate()
-            pytest.skip("clear_refs may not be written here")
-        after = proc.read_peak_rss_bytes(child.pid)
+def test_where_the_kernel_counts_descriptors_it_counts_as_a_listing_does() -> None:
+    if not proc.tells_fd_count():
+        pytest.skip("Linux before 6.2: /proc/PID/fd has no size")
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        listed, told = proc.read_fd_count(child.pid), proc.read_fd_count(child.pid, in_size=True)
         child.communicate()
 
-    assert before is not None
-    assert after is not None
-    assert before - after > 32 << 20
+    assert listed == told
+
+
+def test_a_folder_of_another_file_system_does_not_tell_descriptors_by_its_size() -> None:
+    assert not proc.tells_fd_count(LIVING)
+
+
+def test_ones_own_rss_is_the_second_number_of_statm() -> None:
+    assert 300 * PAGE == proc.parse_rss_bytes("1000 300 20 1 0 100 0\n")
+    assert [None, None] == [proc.parse_rss_bytes(text) for text in ("", "1000 x")]
