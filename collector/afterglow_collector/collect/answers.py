@@ -6,6 +6,7 @@ application/problem+json); whoever may try again is told when, by Retry-After.
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ PROBLEM = b"application/problem+json"
 TEXT = b"text/plain; charset=utf-8"
 RETRY_AFTER_S = 1
 MAX_REFUSALS_TOLD = 20
+SHORT_BYTES = 64  # of an answer's body that is kept, once encoded
 
 
 class Answer(NamedTuple):
@@ -32,6 +34,11 @@ _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".en
 
 def encode(answer: Answer, *, keep_alive: bool, body: bool = True) -> bytes:
     """Return the response's bytes; ``body`` False for HEAD."""
+    known = len(answer.body) <= SHORT_BYTES  # what is said again and again: that a batch was taken
+    return (_kept if known else _encoded)(answer, keep_alive, body)
+
+
+def _encoded(answer: Answer, keep_alive: bool, body: bool) -> bytes:
     more = b"".join([b"%b: %b\r\n" % header for header in answer.headers])
     return b"%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n%b" % (
         _STATUS_LINES[answer.status],
@@ -43,12 +50,20 @@ def encode(answer: Answer, *, keep_alive: bool, body: bool = True) -> bytes:
     )
 
 
+_kept = lru_cache(1024)(_encoded)
+
+
 def accepted(records: int, refusals: Sequence[Refusal]) -> Answer:
     """Return 202: the batch is durable and counted, the lines that are refused are named."""
     if not refusals:
-        return Answer(202, b'{"accepted":%d,"refused":0,"duplicate":false}' % records)
+        return _accepted_all(records)
     told = [refusal._asdict() for refusal in refusals[:MAX_REFUSALS_TOLD]]
     return _json(202, {"accepted": records, "refused": len(refusals), "duplicate": False, "refusals": told})
+
+
+@lru_cache(1024)
+def _accepted_all(records: int) -> Answer:
+    return Answer(202, b'{"accepted":%d,"refused":0,"duplicate":false}' % records)
 
 
 DUPLICATE = Answer(202, b'{"accepted":0,"refused":0,"duplicate":true}')

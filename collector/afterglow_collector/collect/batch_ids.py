@@ -8,7 +8,8 @@ forgotten, and so is the longest silent one when there are too many.
 """
 
 from enum import Enum
-from typing import NamedTuple
+
+import msgspec
 
 BITMAP_BATCHES = 64
 _BITMAP = (1 << BITMAP_BATCHES) - 1
@@ -24,7 +25,7 @@ class Verdict(Enum):
     TOO_FAR_BEHIND = "too far behind"
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One environment: bit i of ``bitmap`` stands for batch ``highest`` - i."""
 
     highest: int

@@ -4,6 +4,8 @@ In: the bytes as received and their Content-Encoding. Out: the plain bytes, or a
 that says what was wrong. Output is produced in steps, so that a bomb costs the limit and not what it claims.
 """
 
+from functools import lru_cache
+
 import zstandard
 from isal import isal_zlib
 
@@ -28,6 +30,7 @@ class BodyError(ValueError):
         self.status = status
 
 
+@lru_cache(16)
 def encoding_code(name: str) -> int:
     """Return the code of a Content-Encoding; BodyError 415 names those that are understood."""
     code = ENCODINGS.get(name.strip().lower())

@@ -10,9 +10,10 @@ that is most of what a framework costs here (docs/decisions/0020-http-without-a-
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import httptools
+import msgspec
 
 from afterglow_collector.collect.answers import Answer, encode, problem
 
@@ -21,8 +22,8 @@ MAX_UNDER_WAY = 16
 """Requests of one connection that wait for their answers; beyond it nothing more is read from it."""
 
 
-class Request(NamedTuple):
-    """One request. Header names are lower case."""
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One request. Header names are lower case. A Struct, since one is made for each batch: see ``Digest``."""
 
     method: bytes
     path: bytes
@@ -51,12 +52,18 @@ class Front(Protocol):
 class Slot:
     """The place of one answer in the order."""
 
-    __slots__ = ("answer", "head_only", "keep_alive")
+    __slots__ = ("answer", "connection", "head_only", "keep_alive")
 
-    def __init__(self) -> None:
+    def __init__(self, connection: "Connection", *, keep_alive: bool, head_only: bool) -> None:
+        self.connection = connection
+        self.keep_alive = keep_alive
+        self.head_only = head_only
         self.answer: Answer | None = None
-        self.keep_alive = True
-        self.head_only = False
+
+    def fill(self, answer: Answer) -> None:
+        """Take the answer, and have what can be sent now be sent."""
+        self.answer = answer
+        self.connection.send_answers()
 
 
 class Connection(asyncio.Protocol):
@@ -148,10 +155,12 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Look whether the body is wanted at all."""
         self._head_done = True
-        self._early = self.front.admit(self.parser.get_method(), self._path(), self._headers)
-        if self._early is None and int(self._headers.get(b"content-length", b"0")) > self.front.max_body_bytes:
+        headers = self._headers
+        self._method, self._path = self.parser.get_method(), self._url.partition(b"?")[0]
+        self._early = self.front.admit(self._method, self._path, headers)
+        if self._early is None and int(headers.get(b"content-length", b"0")) > self.front.max_body_bytes:
             self._early = self._too_large()
-        if self._headers.get(b"expect", b"").lower() == b"100-continue" and not self.slots:
+        if headers.get(b"expect", b"").lower() == b"100-continue" and not self.slots:
             if self._early is not None:  # the client waits for this before it sends its body
                 self._refuse(self._early)
             else:
@@ -170,40 +179,23 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the request on."""
-        slot = Slot()
-        method = self.parser.get_method()
-        slot.head_only = method == b"HEAD"
-        slot.keep_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        keep_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        slot = Slot(self, keep_alive=keep_alive, head_only=self._method == b"HEAD")
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        request, early = Request(method, self._path(), self._headers, body), self._early
+        request, early = Request(self._method, self._path, self._headers, body), self._early
         self._begin()
         self.receiving = False
         self.since_s = self.now_s()
         self.slots.append(slot)
-        self._pace()
+        if len(self.slots) >= MAX_UNDER_WAY:
+            self._pace()
         if early is not None:
-            self._reply(slot, early)
+            slot.fill(early)
         else:
-            self.front.serve(request, lambda answer: self._reply(slot, answer))
+            self.front.serve(request, slot.fill)
 
-    def _begin(self) -> None:
-        self._url = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._head_bytes = 0
-        self._head_done = False
-        self._early = None
-
-    def _path(self) -> bytes:
-        return self._url.partition(b"?")[0]
-
-    def _too_large(self) -> Answer:
-        return problem(413, f"a body has at most {self.front.max_body_bytes} bytes as sent")
-
-    def _reply(self, slot: Slot, answer: Answer) -> None:
+    def send_answers(self) -> None:
         """Write what is answered, as far as nothing before it is open."""
-        slot.answer = answer
         out: list[bytes] = []
         last = False
         while self.slots and not last and (first := self.slots[0]).answer is not None:
@@ -215,7 +207,20 @@ class Connection(asyncio.Protocol):
             if last:
                 self._closing = True
                 self.transport.close()
-        self._pace()
+        if self._paused:
+            self._pace()
+
+    def _begin(self) -> None:
+        self._url = self._path = self._method = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._head_bytes = 0
+        self._head_done = False
+        self._early = None
+
+    def _too_large(self) -> Answer:
+        return problem(413, f"a body has at most {self.front.max_body_bytes} bytes as sent")
 
     def _refuse(self, answer: Answer) -> None:
         """Answer what is not, or not yet, a request, and close."""

@@ -8,7 +8,7 @@ be as many, are added up. All other kinds stay whole.
 """
 
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 import msgspec
@@ -16,10 +16,11 @@ import msgspec
 from afterglow.records import KINDS, Environment, Invocation, Overhead, Record, kind_of
 from afterglow.window import MINUTE_MS
 from afterglow_collector.collect.calls import FORMULAS
+from afterglow_collector.collect.forms import FORMS, as_record
 from afterglow_collector.collect.overheads import METRICS as OVERHEAD_METRICS
 from afterglow_collector.collect.overheads import OverheadSum, add_up
 from afterglow_collector.collect.rows import RowFormat
-from afterglow_collector.collect.wire import FORMS, Batch, as_record
+from afterglow_collector.collect.wire import Batch
 
 _CALL_FORMS, _OVERHEAD_FORMS = frozenset(FORMS[Invocation]), frozenset(FORMS[Overhead])
 _ADDED_UP = _CALL_FORMS | _OVERHEAD_FORMS
@@ -29,7 +30,7 @@ class DigestError(ValueError):
     """Bytes that these settings, or this version, cannot read: says why."""
 
 
-class CallGroup(NamedTuple):
+class CallGroup(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The Invocations of one minute: how many, and how many of them are what the names say."""
 
     minute: int
@@ -56,7 +57,7 @@ class Digest(msgspec.Struct, frozen=True, gc=False):
 
 class _Stored(msgspec.Struct, array_like=True, gc=False):
     fields_crc: int
-    environment: list[Any]
+    environment: Environment
     groups: list[CallGroup]
     rows: bytes
     overheads: list[OverheadSum]
@@ -95,25 +96,23 @@ class Digester:
     def encode(self, digest: Digest) -> bytes:
         """Return the digest's bytes."""
         others = [(kind_of(record), _plain(record)) for record in digest.others]
-        environment = list(digest.environment)
-        stored = _Stored(self._fields_crc, environment, digest.groups, digest.rows, digest.overheads, others)
+        stored = _Stored(self._fields_crc, digest.environment, digest.groups, digest.rows, digest.overheads, others)
         return msgspec.msgpack.encode(stored)
 
     def decode(self, data: bytes) -> Digest:
         """Return the digest that the bytes stand for; DigestError if they are of other settings."""
         try:
             stored = _decoder.decode(data)
-            if stored.fields_crc != self._fields_crc:
-                raise DigestError("the set of metrics was changed since; set it back, and stop in order")
             others: list[Record] = [KINDS[kind](*values) for kind, values in stored.others]
-            environment = Environment(*stored.environment)
-        except (msgspec.MsgspecError, TypeError, KeyError, ValueError) as error:
+        except (msgspec.MsgspecError, TypeError, KeyError) as error:
             raise DigestError(f"not of this version: {error}") from None
+        if stored.fields_crc != self._fields_crc:
+            raise DigestError("the set of metrics was changed since; set it back, and stop in order")
         calls = sum(group.calls for group in stored.groups)
         if len(stored.rows) != calls * self.format.row_bytes:
             raise DigestError(f"not of this version: {len(stored.rows)} bytes are not the rows of {calls} Invocations")
         records = calls + sum(one.records for one in stored.overheads) + len(others)
-        return Digest(environment, records, stored.groups, stored.rows, stored.overheads, others)
+        return Digest(stored.environment, records, stored.groups, stored.rows, stored.overheads, others)
 
 
 def _minute_of(call: Any) -> int:

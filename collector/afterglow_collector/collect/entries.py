@@ -6,6 +6,8 @@ In: values. Out: bytes, in parts that are not copied together, and back.
 from struct import Struct
 from typing import NamedTuple
 
+import msgspec
+
 BATCH, CLOSE = 1, 2
 """Kinds of frame in the journal."""
 
@@ -16,7 +18,7 @@ _BATCH_HEADER = Struct("<QQI4x")
 _CLOSE = Struct("<QQ")
 
 
-class StoredBatch(NamedTuple):
+class StoredBatch(msgspec.Struct, frozen=True, gc=False):
     """A batch that was taken in: ``digest`` is Digester's, ``body`` the plain NDJSON if a sink wants it, else empty."""
 
     received_ms: int

@@ -9,6 +9,8 @@ What is refused is refused before it is journalled; what is journalled is counte
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from afterglow.emf_limits import MAX_AGE_MS
 from afterglow_collector.collect import answers, wire
 from afterglow_collector.collect.answers import Answer
@@ -41,7 +43,7 @@ class Bounds(NamedTuple):
     windows: int
 
 
-class Received(NamedTuple):
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A batch that can be taken: what counts of it, what was refused, and its text if a sink wants that."""
 
     seq: int

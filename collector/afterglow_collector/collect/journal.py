@@ -24,7 +24,8 @@ from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import NamedTuple
+
+import msgspec
 
 from afterglow_collector.collect import frames
 from afterglow_collector.collect.segments import list_segments, segment_path, sync_folder
@@ -40,7 +41,7 @@ Done = Callable[[int, OSError | None], None]
 """Told (lsn, None) when the entry is durable, (0, why) when it is not."""
 
 
-class Pending(NamedTuple):
+class Pending(msgspec.Struct, frozen=True, gc=False):
     """An entry on its way to the disk."""
 
     kind: int

@@ -7,7 +7,7 @@ its slot, a small whole number that is used again once the window has been taken
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,17 +23,8 @@ from afterglow_collector.collect.taken import Taken
 ROWS_AT_ONCE = 4096
 """A compromise: numpy's fixed costs are spread over these, and they stop the event loop for a few milliseconds."""
 
-
-class Waiting(NamedTuple):
-    """Rows of one window that wait, and what is known of all of them."""
-
-    slot: int
-    rows: int
-    cold: int
-    errors: int
-    judged: int  # rows whose ending somebody saw
-    looked: int  # rows where the hook looked at what was left behind
-    memory_mb: int  # 0: not known
+WAITING = 7
+"""What is known of rows that wait: slot, the five counts of CallGroup, and the memory size, 0 if it is not known."""
 
 
 class Tally:
@@ -46,13 +37,13 @@ class Tally:
         self._format = form
         self._rows: list[bytes] = []
         self._rows_waiting = 0
-        self._waiting: list[Waiting] = []
+        self._waiting: list[int] = []  # WAITING of them for each window and batch
         self._histogram = Histogram()
         self._figures = no_figures(len(self.names))
 
     def add(self, slot: int, memory_mb: int | None, group: CallGroup, rows: bytes) -> None:
         """Take the rows of one window and one environment in; there is at least one."""
-        self._waiting.append(Waiting(slot, *group[1:], memory_mb or 0))
+        self._waiting += slot, group.calls, group.cold, group.errors, group.judged, group.looked, memory_mb or 0
         self._rows.append(rows)
         self._rows_waiting += group.calls
         if self._rows_waiting >= ROWS_AT_ONCE:
@@ -62,7 +53,7 @@ class Tally:
         """Add up the rows that wait."""
         if not self._waiting:
             return
-        batches = np.array(self._waiting, np.int64)
+        batches = np.array(self._waiting, np.int64).reshape(-1, WAITING)
         rows, self._rows = self._rows, []
         self._rows_waiting = 0
         self._waiting.clear()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.property.strategies import metric_names, traffic
 from tests.unit.collect.samples import ANY_TIME, AT_MS, MINUTE, batch, body, call, environment, finding, overhead
 
@@ -30,7 +31,7 @@ from afterglow_collector.collect.wire import decode_batch
 
 ALL = frozenset(METRICS)
 END = 1 << 40
-LIMITS = ANY_TIME._replace(from_ms=-(1 << 60), until_ms=1 << 60)
+LIMITS = structs.replace(ANY_TIME, from_ms=-(1 << 60), until_ms=1 << 60)
 
 Traffic = list[tuple[Environment, Record]]
 
@@ -293,7 +294,7 @@ def test_a_digest_of_other_metrics_or_other_bytes_is_refused_with_the_reason() -
 def test_a_digest_whose_rows_do_not_fit_its_counts_is_refused() -> None:
     digester = Digester(ALL)
     whole = counted_batch(call(), call())
-    short = msgspec.structs.replace(whole, rows=whole.rows[: digester.format.row_bytes + 1])
+    short = structs.replace(whole, rows=whole.rows[: digester.format.row_bytes + 1])
 
     with pytest.raises(DigestError, match="are not the rows of 2 Invocations"):
         digester.decode(digester.encode(short))

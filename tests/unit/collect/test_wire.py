@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.property.strategies import any_record
 from tests.unit.collect.samples import ANY_TIME, AT_MS, body, call, environment, finding, overhead
 
 from afterglow.records import Environment, Record, RecordError, decode, encode, encode_row
 from afterglow_collector.collect import wire
-from afterglow_collector.collect.wire import BatchError, Limits, Refusal, as_record, decode_batch
+from afterglow_collector.collect.forms import as_record
+from afterglow_collector.collect.wire import BatchError, Limits, Refusal, decode_batch
 
 Encoder = Callable[[Record], str]
 
@@ -36,7 +38,7 @@ def changed(record: Record, **fields: Any) -> str:
     st.sampled_from([(encode,), (encode_row,), (encode, encode_row), (encode_row, encode)]),
 )
 def test_a_batch_holds_the_records_that_were_sent(records: list[Record], forms: tuple[Encoder, ...]) -> None:
-    limits = ANY_TIME._replace(from_ms=float("-inf"), until_ms=float("inf"))
+    limits = structs.replace(ANY_TIME, from_ms=float("-inf"), until_ms=float("inf"))
     found = decode_batch(lines(*(form(record) for form, record in zip(cycle(forms), records, strict=False))), limits)
 
     assert environment() == found.environment
@@ -53,7 +55,7 @@ def test_a_line_is_refused_when_the_reference_refuses_it(data: st.DataObject) ->
     field = data.draw(st.sampled_from([name for name in ("afterglow", "v", *record._fields) if name != "sources"]))
     values = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3)
     line = changed(record, **{field: data.draw(values | st.lists(values, max_size=2))})
-    limits = ANY_TIME._replace(from_ms=-100)
+    limits = structs.replace(ANY_TIME, from_ms=-100)
     try:
         expected: Record | None = decode(line)
     except RecordError as error:
@@ -75,7 +77,7 @@ def test_a_row_is_refused_when_the_reference_refuses_it(data: st.DataObject) -> 
     row[place : place + data.draw(st.integers(0, 1))] = data.draw(
         st.lists(values | st.lists(values, max_size=2), max_size=2)
     )
-    limits = ANY_TIME._replace(from_ms=-100)
+    limits = structs.replace(ANY_TIME, from_ms=-100)
     try:
         expected: Record | None = decode(json.dumps(row))
     except RecordError as error:
@@ -139,7 +141,7 @@ def test_blank_lines_and_line_ends_of_any_kind_do_no_harm() -> None:
 
 def test_a_line_may_have_as_many_bytes_as_the_limit_says() -> None:
     line = encode(call())
-    fits = ANY_TIME._replace(line_bytes=max(len(line), len(encode(environment()))))
+    fits = structs.replace(ANY_TIME, line_bytes=max(len(line), len(encode(environment()))))
 
     assert [] == refusals(line, line, line, limits=fits)
     (refused,) = refusals(line, line + " " * (fits.line_bytes - len(line) + 1), line, limits=fits)
