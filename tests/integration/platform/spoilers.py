@@ -20,8 +20,16 @@ def mounted(command: str) -> list[str]:
     return ["unshare", "--mount", "/bin/sh", "-ec", f'{command}; exec "$@"', "mounted"]
 
 
-TMP_READ_ONLY = mounted("mount -t tmpfs -o ro,size=64k none /tmp")
-TMP_FULL = mounted("mount -t tmpfs -o size=64k none /tmp; dd if=/dev/zero of=/tmp/all bs=4k 2>/dev/null || true")
+def another_tmp(then: str) -> list[str]:
+    """Return words that mount a small /tmp and do something to it; a checkout that lies in /tmp stays where it is."""
+    kept = "".join(f" {folder}" for folder in SELF.resolve().parents if folder.parent == Path("/tmp"))
+    keep = f"for each in{kept}; do mkdir $each; mount --rbind $old/${{each#/tmp/}} $each; done"
+    hide = "old=$(mktemp -d -p /var/tmp); mount --rbind /tmp $old; mount -t tmpfs -o size=64k none /tmp"
+    return mounted(f"{hide}; {keep}; umount -l $old; rmdir $old; {then}")
+
+
+TMP_READ_ONLY = another_tmp("mount -o remount,ro /tmp")
+TMP_FULL = another_tmp("dd if=/dev/zero of=/tmp/all bs=4k 2>/dev/null || true")
 NO_PROC = mounted("mount -t tmpfs -o ro,size=64k none /proc")
 NO_UNIX_SOCKETS = [sys.executable, "-I", str(SELF)]
 
