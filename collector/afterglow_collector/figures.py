@@ -125,7 +125,7 @@ def cost_figures(document: dict[str, Any]) -> list[RenderableType]:
     cpu, rss, printed = in_ms(cost["agent_cpu_ms"]), in_mb(cost["agent_rss_bytes"]), in_bytes(cost["bytes_out"])
     calls = counted(len(document["invocations"]), "invocation")
     lines = [f"Extension: {cpu} of CPU beside the function, {rss} resident, {printed} printed."]
-    lines.append(f"Hook: {in_ms(cost['hook_ms'])} in {calls}.")
+    lines.append(f"Hook: {in_ms(cost['hook_ms'])} on the clock in {calls}, waits for the CPU included.")
     if init:
         lines.append(f"In Init: {in_ms(init['extension_ms'])} to register, {in_ms(init['hook_ms'])} for the hook.")
     if document["losses"] and not loss_figures(document):
