@@ -8,7 +8,6 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,9 +21,7 @@ from afterglow_layer.emulator.wire import Server
 def main() -> int:
     """Serve until told to end."""
     options = _parser().parse_args()
-    told_to_end = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: told_to_end.set())
+    told_to_end = _told_to_end()
     function = Lambda(
         options.runtime_cmd,
         list_extensions(options.extensions),
@@ -36,9 +33,24 @@ def main() -> int:
     with function:
         front = Server(Front(function), options.runtime_interface_emulator_address)
         front.start()
-        told_to_end.wait()
+        os.read(told_to_end, 1)
         front.stop()
     return 0
+
+
+def _told_to_end() -> int:
+    """Return a descriptor that has a byte to read once SIGTERM or SIGINT has come.
+
+    Python runs handlers in the main thread alone, and the kernel gives a signal to another one if the main thread
+    has not been awake since a thaw (kernel/signal.c, wants_signal): an Event would wait on. The byte is written by
+    whichever thread is hit.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    return heard
 
 
 def settings_from(environ: Mapping[str, str], options: argparse.Namespace) -> LambdaSettings:
