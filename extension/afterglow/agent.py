@@ -47,11 +47,8 @@ class Agent:
         parts = self.parts
         ready = parts.wait(self._timeout_ms())
         woke_ns = parts.poller.last.mono_ns
-        event = self._receive() if parts.api.sock.fileno() in ready else None
-        read_facts(parts)
-        read_telemetry(parts)
-        if event is not None:
-            self._on_event(event, woke_ns)
+        if ready:
+            self._take_in(ready, woke_ns)
         if deadlines.are_due(parts, woke_ns):
             next_call.release(parts)  # before the deadline, or a slow function would be ours to answer for
             deadlines.ask(parts, woke_ns)
@@ -60,6 +57,13 @@ class Agent:
         parts.teller.ship(may_start=parts.state == State.RUNNING)
         if parts.settings.flush == "interval" and woke_ns >= parts.flush_due_ns:
             self._flush_interval(woke_ns)
+
+    def _take_in(self, ready: set[int], woke_ns: int) -> None:
+        event = self._receive() if self.parts.api.sock.fileno() in ready else None
+        read_facts(self.parts, ready)
+        read_telemetry(self.parts, ready)
+        if event is not None:
+            self._on_event(event, woke_ns)
 
     def _timeout_ms(self) -> float:
         parts = self.parts

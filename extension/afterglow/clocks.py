@@ -3,14 +3,15 @@
 import time
 from typing import NamedTuple
 
-from afterglow import proc
+from afterglow.kept import KeptFile
+from afterglow.proc import parse_run_delay_ns
 from afterglow.starved import (
     UNSURE_NS,
     Groups,
     Starved,
     Throttled,
     find_groups,
-    read_busy_ns,
+    parse_busy_ns,
     read_period_ns,
     read_throttled,
     starved,
@@ -37,18 +38,26 @@ class Clocks:
         self.throttled = Throttled(0, 0)
         self.baseline_at_ns = 0
         self.baseline_ns: int | None = None  # unknown for what lies before the first look
+        self._schedstat = KeptFile("/proc/self/schedstat")
+        self._stat = KeptFile("/proc/stat")
+        self._quotas: dict[str, KeptFile] = {}
 
     def read(self) -> Checkpoint:
         """Read the clocks; one that cannot be read (no descriptor left, say) stands still meanwhile."""
         if self.groups is None:
             self.groups = find_groups()
-        self.run_delay_ns = max(self.run_delay_ns, int((proc.read_run_delay_ms() or 0.0) * 1e6))
-        self.throttled = max(self.throttled, read_throttled(self.groups))
+            self._quotas = {path: KeptFile(path) for path in self.groups.files}
+        run_delay_ns = parse_run_delay_ns(self._schedstat.read() or "")
+        if run_delay_ns is not None and run_delay_ns > self.run_delay_ns:
+            self.run_delay_ns = run_delay_ns
+        if self._quotas:
+            self.throttled = max(self.throttled, read_throttled(self.groups, lambda path: self._quotas[path].read()))
         return Checkpoint(time.monotonic_ns(), time.process_time_ns(), self.run_delay_ns, self.throttled)
 
     def read_busy_ns(self) -> int | None:
         """Return how long all CPUs were busy since boot; None where that does not tell who kept us waiting."""
-        return read_busy_ns() if self.groups is not None and self.groups.complete else None
+        known = self.groups is not None and self.groups.complete
+        return parse_busy_ns(self._stat.read() or "") if known else None
 
     def mark(self, now: Checkpoint) -> None:
         """Remember what the CPUs have done until now."""

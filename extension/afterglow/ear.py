@@ -6,6 +6,7 @@ stays readable: a loop that polls it would spin, at the function's expense. So w
 
 import _socket
 import time
+from collections.abc import Container
 from errno import ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM
 
 DEAF_NS = 100_000_000
@@ -25,6 +26,10 @@ class Ear:
         if self.listener is None or time.monotonic_ns() < self._deaf_until_ns:
             return []
         return [self.listener.fileno()]
+
+    def is_among(self, ready: Container[int]) -> bool:
+        """Return whether somebody has called, by what poll has found."""
+        return self.listener is not None and self.listener.fileno() in ready
 
     def take(self) -> "_socket.socket | None":
         """Return the next connection, as the kernel hands it out (blocking); None when nobody waits."""

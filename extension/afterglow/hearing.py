@@ -4,7 +4,7 @@ A fact is checked before it comes here (``facts``): its fields are what they cla
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from afterglow import deadlines, invokes, lifecycle, next_call, proc, stacks, ticks
@@ -17,9 +17,9 @@ MESSAGE_CHARACTERS = 256
 Fact = dict[str, Any]
 
 
-def read_facts(parts: Parts) -> None:
-    """Take in everything that has arrived from the hook."""
-    for pid, fact in parts.inbox.read():
+def read_facts(parts: Parts, ready: Container[int] | None = None) -> None:
+    """Take in everything that has arrived from the hook; ``ready`` as the inbox takes it."""
+    for pid, fact in parts.inbox.read(ready):
         _READERS[fact["t"]](parts, pid, fact)
     for pid in parts.inbox.hung_up:
         parts.hung_up_ns[pid] = time.monotonic_ns()

@@ -6,7 +6,7 @@ Bounded: so many peers, so many messages at a time; the kernel bounds the rest, 
 import _socket
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from afterglow.ear import Ear
@@ -47,9 +47,13 @@ class Inbox:
             self.peers[peer.fileno()] = peer
             self.pids[peer.fileno()] = int.from_bytes(credentials[:4], "little")
 
-    def read(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield (pid, fact) for everything that has arrived."""
-        self.accept()
+    def read(self, ready: Container[int] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield (pid, fact) for everything that has arrived.
+
+        ``ready``: the descriptors that poll has found so; whoever has called since is for the next poll to find.
+        """
+        if ready is None or self.ear.is_among(ready):
+            self.accept()
         for descriptor in list(self.peers):
             for _ in range(MOST_MESSAGES_AT_ONCE):
                 message = self._receive(descriptor)

@@ -8,8 +8,8 @@ from afterglow.platform import Said, translate
 from afterglow.teller import agent_cpu_ms
 
 
-def read_telemetry(parts: Parts) -> None:
-    """Take in everything that has arrived from the platform."""
+def read_telemetry(parts: Parts, ready: set[int] | None = None) -> None:
+    """Take in everything that has arrived from the platform; ``ready``: the descriptors that poll has found so."""
     subscription = parts.subscription
     if subscription is None:
         return
@@ -17,6 +17,8 @@ def read_telemetry(parts: Parts) -> None:
         subscription.read()
         if subscription.listener is None:
             parts.listener.close()
+    if ready is not None and ready.isdisjoint(parts.listener.descriptors()):
+        return
     for event in parts.listener.read():
         said = translate(event)
         if said is not None:

@@ -10,7 +10,7 @@ import select
 from collections.abc import Iterable, Mapping
 
 from afterglow.clocks import Checkpoint, Clocks
-from afterglow.freeze import FrozenTime, window_at_work, window_of
+from afterglow.freeze import SLACK_NS, FrozenTime, window_at_work, window_of
 
 NOTHING: Mapping[int, int] = {}
 SLOWEST_DISK_NS = 100_000_000
@@ -27,6 +27,8 @@ class Poller:
         self.last = Checkpoint(since_ns, cpu_ns, 0)
         self.marks: list[Checkpoint] = []
         self.alarmed = False
+        self._poll = select.poll()
+        self._wanted: Mapping[int, int] = {}
 
     def adopt(self, raw: list[tuple[int, int, bytes]]) -> None:
         """Look back at the clocks that boot has taken down while it imported us.
@@ -70,20 +72,28 @@ class Poller:
 
         ``masks`` are further descriptors with the events that they wait for.
         """
-        poller = select.poll()
-        for descriptor in descriptors:
-            if descriptor >= 0:  # closed: the Runtime API ended the connection, and /next is not called for yet
-                poller.register(descriptor, select.POLLIN)
-        for descriptor, mask in masks.items():
-            poller.register(descriptor, mask)
+        self._watch({**dict.fromkeys(descriptors, select.POLLIN), **masks})
         self._set_alarm(0)
         slept = self.look_back()
-        ready = {descriptor for descriptor, _ in poller.poll(timeout_ms)}
+        ready = {descriptor for descriptor, _ in self._poll.poll(timeout_ms)}
         woke = self.last = self.clocks.read()
         self._set_alarm(ALARM_S)
-        starved = self.clocks.starved(slept, woke)
-        self.frozen.add(window_of(slept.mono_ns, int(timeout_ms * 1e6), woke.mono_ns, starved))
+        asked_ns = int(timeout_ms * 1e6)
+        if woke.mono_ns - slept.mono_ns - asked_ns >= SLACK_NS:  # else in time, whatever we had to wait for
+            self.frozen.add(window_of(slept.mono_ns, asked_ns, woke.mono_ns, self.clocks.starved(slept, woke)))
         return ready
+
+    def _watch(self, wanted: Mapping[int, int]) -> None:
+        """Tell the kernel's poll what is wanted now, as far as that has changed."""
+        if wanted == self._wanted:
+            return
+        for descriptor in self._wanted:
+            if descriptor >= 0:
+                self._poll.unregister(descriptor)
+        for descriptor, mask in wanted.items():
+            if descriptor >= 0:  # closed: the Runtime API ended the connection, and /next is not called for yet
+                self._poll.register(descriptor, mask)
+        self._wanted = wanted
 
     def forgive(self) -> None:
         """Take the time since the last checkpoint for a wait for the disk, unless no disk is as slow."""
@@ -97,8 +107,10 @@ class Poller:
         for now in (*marks, self.clocks.read()):
             before = self.last
             if now.mono_ns > before.mono_ns:  # an alarm can go off between these two lines
-                starved = self.clocks.starved(before, now)
-                self.frozen.add(window_at_work(before.mono_ns, now.mono_ns, now.cpu_ns - before.cpu_ns, starved))
+                cpu_ns = now.cpu_ns - before.cpu_ns
+                if now.mono_ns - before.mono_ns - cpu_ns >= SLACK_NS:  # as in wait
+                    starved = self.clocks.starved(before, now)
+                    self.frozen.add(window_at_work(before.mono_ns, now.mono_ns, cpu_ns, starved))
                 self.last = now
         self.clocks.mark(self.last)
         return self.last

@@ -7,6 +7,7 @@ Linux 6.18 counts some of a process's throttled time in neither place, but still
 """
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from afterglow.proc import CLOCK_TICK_MS, read_text
@@ -93,9 +94,9 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def read_throttled(groups: Groups) -> Throttled:
+def read_throttled(groups: Groups, read: Callable[[str], str | None] = read_text) -> Throttled:
     """Return what the quotas of all the groups have held back since they were made."""
-    seen = [each for each in (parse_throttled(read_text(file) or "") for file in groups.files) if each is not None]
+    seen = [each for each in (parse_throttled(read(file) or "") for file in groups.files) if each is not None]
     return Throttled(sum(each.time_ns for each in seen), sum(each.periods for each in seen))
 
 

@@ -23,8 +23,10 @@ def on_tick(parts: Parts) -> None:
         parts.wait_ms = parts.sampler.interval_ms
         return
     watch_processes(parts.lingering, time.monotonic_ns())
-    most_ms = WATCHING_MOST_MS if parts.lingering.open_count() else IDLE_MOST_MS
-    parts.wait_ms = min(most_ms, parts.wait_ms * 2)
+    if parts.lingering.open_count():  # when it ends, and whether a freeze came before, is of interest
+        parts.wait_ms = min(WATCHING_MOST_MS, parts.wait_ms * 2)
+    else:
+        parts.wait_ms = min(IDLE_MOST_MS, parts.wait_ms * 4)
     if parts.state == State.GLOWING:
         _use_the_quiet(parts)
     if not parts.gets_invokes and parts.recorder.count:
