@@ -76,28 +76,24 @@ class Lingering:
         self.frozen = frozen
         self.choose = choose
         self.pieces: dict[Key, Piece] = {}
-        self.beginnings: list[Beginning] = []
+        self.beginnings: dict[str, Beginning] = {}  # by request id, in their order
         self.found = 0
 
     def began(self, request_id: str, index: int, at_ns: int, pid: int | None = None, trace: str | None = None) -> None:
         """Note that an invocation began; INVOKE and the hook both say so, the first one counts."""
-        place = self._place_of(request_id)
-        if place is None:
-            self.beginnings.append(Beginning(at_ns, request_id, index, pid, trace))
-            del self.beginnings[:-KEPT_BEGINNINGS]
+        known = self.beginnings.get(request_id)
+        if known is None:
+            self.beginnings[request_id] = Beginning(at_ns, request_id, index, pid, trace)
+            if len(self.beginnings) > KEPT_BEGINNINGS:
+                del self.beginnings[next(iter(self.beginnings))]
         elif trace is not None:  # INVOKE alone knows it
-            self.beginnings[place] = self.beginnings[place]._replace(trace=trace)
-
-    def _place_of(self, request_id: str | None) -> int | None:
-        """Return where the beginning stands, looking at the latest first; None: it is not known."""
-        places = range(len(self.beginnings) - 1, -1, -1)
-        return next((place for place in places if self.beginnings[place].request_id == request_id), None)
+            self.beginnings[request_id] = known._replace(trace=trace)
 
     def announce(self, pid: int, fact: dict[str, Any]) -> None:
         """Note work that the hook has just found."""
         self.found += 1
-        place = self._place_of(fact["id"])
-        trace = None if place is None else self.beginnings[place].trace
+        beginning = self.beginnings.get(fact["id"])
+        trace = None if beginning is None else beginning.trace
         self.pieces[pid, fact["w"]] = Piece(f"{self.prefix}-{self.found}", fact, self.choose(fact["site"]), trace)
 
     def update(self, pid: int, work: int, cpu_ns: int | None, moved: bool) -> None:
@@ -183,7 +179,7 @@ class Lingering:
         if piece.resumed is not None or piece.reason == "cancelled by asyncio.run":
             return
         found_ns = piece.fact["at"]
-        later = next((b for b in self.beginnings if b.at_ns > found_ns and b.pid in (None, pid)), None)
+        later = next((b for b in self.beginnings.values() if b.at_ns > found_ns and b.pid in (None, pid)), None)
         ended_ns = piece.ended_ns
         if ended_ns is not None:
             thaw_ns = self.frozen.first_thaw_after(found_ns)

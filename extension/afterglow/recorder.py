@@ -235,6 +235,8 @@ class Recorder:
             over = [running for running in over if running.index < before]
             if len(self.running) <= MOST_INVOCATIONS:
                 over = [running for running in over if self._is_over(running, clock.mono_ns, patient=patient)]
+        if not over:
+            return []
         for running in over:
             del self.running[running.request_id]
             self.told[running.request_id] = self._platform_is_done(running)

@@ -276,6 +276,7 @@ Record = Union[  # noqa: UP007 - get_args needs the runtime value on 3.10
 ]
 
 KINDS: dict[str, type[Record]] = {cls.__name__.lower(): cls for cls in get_args(Record)}
+_NAMES: dict[type[Record], str] = {cls: kind for kind, cls in KINDS.items()}
 
 
 class RecordError(ValueError):
@@ -284,7 +285,7 @@ class RecordError(ValueError):
 
 def kind_of(record: Record) -> str:
     """Return the record's kind as it stands on the wire: ``invocation``, ``finding`` and so on."""
-    return type(record).__name__.lower()
+    return _NAMES[type(record)]
 
 
 def as_document(record: Record) -> dict[str, Any]:

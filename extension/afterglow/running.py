@@ -15,6 +15,9 @@ WATCHED = ("timeout", "out-of-memory", "aborted")
 """Endings that stacks taken before them, as time or memory ran out, have to do with. An exit is another matter."""
 
 
+_UNKNOWN: dict[str, Any] = dict.fromkeys(Invocation._fields)
+
+
 class Closing(NamedTuple):
     """What is known of the environment's end, for the invocations that did not outlive it."""
 
@@ -142,7 +145,7 @@ def figures_of(running: Running) -> tuple[dict[str, Any], dict[str, str]]:
         figures.update(from_hook, error_type=fact["error"], hook_ms=fact["own"] / 1e6)
         figures.update(error_origin=running.error_origin, error_message=running.error_message)
         sources.update(dict.fromkeys(from_hook, "hook"))
-    said = {name: value for name, value in running.platform.items() if name in Invocation._fields}
+    said = {name: value for name, value in running.platform.items() if name in _UNKNOWN}
     said.pop("status", None)
     if fact is not None and fact["error"] is not None:
         said.pop("error_type", None)  # the hook knows the exception's own class
@@ -161,11 +164,10 @@ def invocation_of(running: Running, at_ms: int, agent_cpu_ms: float | None, verd
     peak = figures.get("peak_rss_bytes")
     if peak is None and running.peak_rss_bytes is not None:
         figures["peak_rss_bytes"], sources["peak_rss_bytes"] = running.peak_rss_bytes, "observed"
-    known = {name: _rounded(value) for name, value in figures.items()}
-    blank = dict.fromkeys(Invocation._fields)
+    known = {name: round(value, 3) if type(value) is float else value for name, value in figures.items()}
     return Invocation(
         **{
-            **blank,
+            **_UNKNOWN,
             **known,
             "request_id": running.request_id,
             "index": running.index,
@@ -174,7 +176,7 @@ def invocation_of(running: Running, at_ms: int, agent_cpu_ms: float | None, verd
             "status": status,
             "frozen_before_ms": running.frozen_ms,
             "trace": running.trace,
-            "agent_cpu_ms": None if agent_cpu_ms is None else _rounded(agent_cpu_ms - running.agent_cpu_from_ms),
+            "agent_cpu_ms": None if agent_cpu_ms is None else round(agent_cpu_ms - running.agent_cpu_from_ms, 3),
             "sources": {**sources, "status": source},
         }
     )
@@ -206,7 +208,3 @@ def ending_of(running: Running, at_ms: int, context: Context, verdict: tuple[str
 def _raised(running: Running) -> str | None:
     """Return the class of what came out of the handler."""
     return running.returned["error"] if running.returned is not None else None
-
-
-def _rounded(value: Any) -> Any:
-    return round(value, 3) if isinstance(value, float) else value

@@ -268,4 +268,4 @@ def test_only_so_many_beginnings_are_kept() -> None:
         story.began(index, index).began(index + 0.5, index)
 
     assert KEPT_BEGINNINGS == len(story.lingering.beginnings)
-    assert KEPT_BEGINNINGS * 2 - 1 == story.lingering.beginnings[-1].index
+    assert KEPT_BEGINNINGS * 2 - 1 == list(story.lingering.beginnings.values())[-1].index
