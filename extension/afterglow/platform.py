@@ -103,8 +103,11 @@ def _init(record: dict[str, Any]) -> Said:
 
 
 def _restore(record: dict[str, Any]) -> Said:
-    restore_ms = _number(_metrics(record).get("durationMs"))
-    return Said("restore", {} if restore_ms is None else {"restore_ms": restore_ms})
+    fields = {
+        "error_type": _text(record.get("errorType")),  # of a hook that is to run after a restore
+        "restore_ms": _number(_metrics(record).get("durationMs")),
+    }
+    return Said("restore", {name: value for name, value in fields.items() if value is not None})
 
 
 def _logs_dropped(record: dict[str, Any]) -> Said:
@@ -118,6 +121,8 @@ _READERS = {
     "platform.start": _start,
     "platform.runtimeDone": _runtime_done,
     "platform.report": _report,
+    "platform.restoreRuntimeDone": _restore,
     "platform.restoreReport": _restore,
     "platform.logsDropped": _logs_dropped,
 }
+"""restoreStart, extension and telemetrySubscription are not here: no record has a place for what they say."""
