@@ -41,9 +41,7 @@ FAULTS = (
     Fault("slow", Misbehaviour(slow_batches_ms=100)),
     Fault("dribbled", Misbehaviour(dribble_ms=5)),
     Fault("late", Misbehaviour(late_batches=True)),
-    Fault(
-        "twice", Misbehaviour(duplicate_batches=True), may_be_lost=TOO_LATE
-    ),  # or in time
+    Fault("twice", Misbehaviour(duplicate_batches=True), may_be_lost=TOO_LATE),  # or in time
     Fault("reordered", Misbehaviour(reorder_batches=True), may_be_lost=TOO_LATE),
     Fault("split", Misbehaviour(split_batches=True)),
     Fault("split-reordered", Misbehaviour(split_batches=True, reorder_batches=True), may_be_lost=TOO_LATE),
