@@ -16,6 +16,7 @@ import httptools
 import msgspec
 
 from afterglow_collector.collect.answers import Answer, encode, problem
+from afterglow_collector.collect.together import Together
 
 MAX_HEAD_BYTES = 16 << 10
 MAX_UNDER_WAY = 16
@@ -61,16 +62,17 @@ class Slot:
         self.answer: Answer | None = None
 
     def fill(self, answer: Answer) -> None:
-        """Take the answer, and have what can be sent now be sent."""
+        """Take the answer; it is sent with the others of this turn."""
         self.answer = answer
-        self.connection.send_answers()
+        self.connection.together.send(self.connection)
 
 
 class Connection(asyncio.Protocol):
     """``since_s`` is the loop's time when the request that is coming in began, or the last one ended."""
 
-    def __init__(self, front: Front, now_s: Callable[[], float]) -> None:
+    def __init__(self, front: Front, now_s: Callable[[], float], together: Together) -> None:
         self.front = front
+        self.together = together
         self.now_s = now_s
         self.since_s = now_s()
         self.receiving = True  # from the start, so that a client that says nothing counts as slow
@@ -81,6 +83,7 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._closing = False
         self._deaf = False
+        self._ended = False
         self._early: Answer | None = None
         self._begin()
 
@@ -110,6 +113,12 @@ class Connection(asyncio.Protocol):
             self._refuse(problem(400, f"not HTTP: {error}"))
         if not self._head_done and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(problem(431, f"the head of a request has at most {MAX_HEAD_BYTES} bytes"))
+
+    def eof_received(self) -> bool:
+        """Let a client that says no more have the answers that it waits for; TLS knows no such thing."""
+        self.send_answers()
+        self._ended = bool(self.slots) and self.transport.get_extra_info("sslcontext") is None
+        return self._ended
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read its answers."""
@@ -200,7 +209,7 @@ class Connection(asyncio.Protocol):
         last = False
         while self.slots and not last and (first := self.slots[0]).answer is not None:
             self.slots.popleft()
-            last = not first.keep_alive or self.front.stopping
+            last = not first.keep_alive or self.front.stopping or (self._ended and not self.slots)
             out.append(encode(first.answer, keep_alive=not last, body=not first.head_only))
         if out and not self._closing:
             self.transport.write(out[0] if len(out) == 1 else b"".join(out))
@@ -223,7 +232,8 @@ class Connection(asyncio.Protocol):
         return problem(413, f"a body has at most {self.front.max_body_bytes} bytes as sent")
 
     def _refuse(self, answer: Answer) -> None:
-        """Answer what is not, or not yet, a request, and close."""
+        """Answer what is not, or not yet, a request, behind what was answered before it, and close."""
+        self.send_answers()
         if not self._closing:
             self._closing = True
             self.transport.write(encode(answer, keep_alive=False))

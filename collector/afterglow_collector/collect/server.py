@@ -23,6 +23,7 @@ from afterglow_collector.collect import listening
 from afterglow_collector.collect.assembly import Parts, assemble
 from afterglow_collector.collect.connection import Connection
 from afterglow_collector.collect.options import Options
+from afterglow_collector.collect.together import Together
 from afterglow_collector.collect.tokens import TokenError
 
 LOG = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ class _Server:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        parts = assemble(self.options, os.environ, loop.call_soon_threadsafe)
+        together = Together(loop.call_soon)
+        parts = assemble(self.options, os.environ, lambda work: loop.call_soon_threadsafe(together.run, work))
         service = parts.service
         listening.check_access(self.address, tokens=bool(service.tokens), insecure=self.options.insecure)
         sock, address = listening.open_socket(self.address)
@@ -68,7 +70,7 @@ class _Server:
         parts.start()
         handshake_s = _HANDSHAKE_S if self.tls else None
         server = await loop.create_server(
-            lambda: Connection(service, loop.time),
+            lambda: Connection(service, loop.time, together),
             sock=sock,
             ssl=self.tls,
             backlog=listening.BACKLOG,

@@ -123,6 +123,27 @@ def test_requests_in_a_row_are_answered_in_their_order(shared: Collector) -> Non
     assert [b"202", b"200"] * 40 + [b"404"] == statuses
 
 
+@pytest.mark.parametrize("durability", ["disk", "none"])
+def test_a_client_that_says_no_more_gets_all_its_answers(collector: Start, durability: str) -> None:
+    """It sends two batches and a health check, and shuts its side down before it reads."""
+    server = collector("--durability", durability)
+    text = body(call(now_ms()))
+    batch = b"POST /v1/records HTTP/1.1\r\nhost: x\r\nafterglow-seq: %d\r\ncontent-length: %d\r\n\r\n%b"
+    connection = server.connect()
+    connection.sendall(batch % (1, len(text), text) + batch % (2, len(text), text) + b"GET /healthz HTTP/1.1\r\n\r\n")
+    connection.shutdown(socket.SHUT_WR)
+
+    assert [b"202", b"202", b"200"] == [part[:3] for part in read_all(connection).split(b"HTTP/1.1 ")[1:]]
+
+
+@pytest.mark.parametrize("durability", ["disk", "none"])
+def test_what_is_no_request_is_answered_behind_those_before_it(collector: Start, durability: str) -> None:
+    connection = collector("--durability", durability).connect()
+    connection.sendall(2 * b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" + b"nonsense\r\n\r\n")
+
+    assert [b"200", b"200", b"400"] == [part[:3] for part in read_all(connection).split(b"HTTP/1.1 ")[1:]]
+
+
 def test_a_body_may_come_in_chunks_and_in_single_bytes(shared: Collector) -> None:
     text = body(call(now_ms()), env=environment("chunked"))
     head = b"POST /v1/records HTTP/1.1\r\nhost: x\r\nafterglow-seq: 1\r\n"
