@@ -16,7 +16,19 @@ from bench.effort import Effort
 from bench.screen import Screen
 from bench.section import Section, markdown, replaced
 
-OF_THE_LAYER = ("cold", "warm", "hook", "imports", "memory", "size", "shutdown", "frozen", "timing", "shipping")
+OF_THE_LAYER = (
+    "cold",
+    "warm",
+    "share",
+    "hook",
+    "imports",
+    "memory",
+    "size",
+    "shutdown",
+    "frozen",
+    "timing",
+    "shipping",
+)
 NAMES = (*OF_THE_LAYER, "collector", "curve", "answers", "growth", "kills")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 

@@ -110,9 +110,14 @@ def started(plan: Plan) -> Iterator[Environment]:
     environment.check()
 
 
-def extension_pid() -> int:
-    """Return the pid of the one Afterglow extension below this process."""
-    return _the_pid("extension", lambda words: any("afterglow.boot.main(" in word for word in words))
+def extension_pid(sign: str = "afterglow.boot.main(") -> int:
+    """Return the pid of the one extension below this process; ``sign`` stands in its command line."""
+    return _the_pid("extension", lambda words: any(sign in word for word in words))
+
+
+def on_cpu_ns(pid: int) -> int:
+    """Return how long a process's first thread has been on a CPU, sched-stats.rst."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
 
 
 def runtime_pid() -> int:
