@@ -21,8 +21,8 @@ from afterglow_collector.collect.rows import RowFormat
 from afterglow_collector.collect.taken import Taken
 
 ROWS_AT_ONCE = 8192
-"""A compromise: numpy's fixed costs are spread over these, and they stop the event loop for 1 to 2 ms. With half as many
-a batch of 50 takes 2 to 5 µs more; twice as many stop the loop for 3 to 10 ms."""
+"""A compromise: numpy's fixed costs are spread over these, and they stop the event loop for 1 to 2 ms. With half as
+many a batch of 50 takes 2 to 5 µs more; twice as many stop the loop for 3 to 10 ms."""
 
 WAITING = 7
 """What is known of rows that wait: slot, the five counts of CallGroup, and the memory size, 0 if it is not known."""
