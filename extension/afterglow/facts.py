@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 HOOK_VERSION = 1
+_decode = json.JSONDecoder().decode  # what loads comes to, once it has looked for other encodings
 _MOST = 1 << 63  # nanoseconds, ids, counts: what does not fit 63 bits is no measurement
 
 
@@ -135,7 +136,7 @@ class FactError(ValueError):
 def parse_fact(message: bytes) -> dict[str, Any]:
     """Return the fact, with its kind under "t"; FactError for anything else that a process could send."""
     try:
-        fact = json.loads(message)
+        fact = _decode(message.decode())
     except (ValueError, RecursionError) as error:
         raise FactError(f"not JSON: {error}") from None
     kind = fact.get("t") if isinstance(fact, dict) else None

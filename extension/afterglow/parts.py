@@ -112,5 +112,7 @@ class Parts:
 
     def settled(self) -> list[Any]:
         """Return the findings that have something new to say."""
+        if not self.lingering.pieces:
+            return []
         clock = read_clock()
         return self.lingering.settle(clock.mono_ns, round(clock.epoch_ms))

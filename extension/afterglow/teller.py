@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from afterglow.shipping import Shipper
 
 STDOUT = 1
+OVERHEAD_EVERY_NS = 1_000_000_000
 
 
 def read_clock() -> Clock:
@@ -49,6 +50,7 @@ class Teller:
         self.started_at_ms = started_at_ms
         self.bytes_out = 0
         self._told_cpu_ms = 0.0
+        self._overhead_due_ns = 0
         self._own_statm = KeptFile("/proc/self/statm")
         self._outlets: Outlets | None = None
         self.shipper: Shipper | None = None
@@ -125,9 +127,16 @@ class Teller:
             self.accept(invocation)
             if ending is not None:
                 self.accept(ending)
-        if told or before is None:
+        if before is None or (told and self._owes_overhead(clock.mono_ns)):
             self.overhead(recorder.hook_ms)
             recorder.hook_ms = 0.0
+
+    def _owes_overhead(self, now_ns: int) -> bool:
+        """Return whether it is time for it: it adds up, so short invocations in a row can share one."""
+        if now_ns < self._overhead_due_ns and self.settings.flush != "end":
+            return False
+        self._overhead_due_ns = now_ns + OVERHEAD_EVERY_NS
+        return True
 
     def findings(self, findings: list[Finding]) -> None:
         """Tell what has become of lingering work."""

@@ -44,8 +44,11 @@ def figures_at_return(look: Look, sampler: Sampler, pid: int, *, alone: bool) ->
 
 def watch_processes(lingering: Lingering, now_ns: int, proc_root: str = "/proc") -> None:
     """Follow the child processes among the open lingering work."""
+    watched = lingering.open_pids()
+    if not watched:
+        return
     boot_ns = time.monotonic_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)  # as the monotonic clock has it
-    for (owner, work), pid in lingering.open_pids():
+    for (owner, work), pid in watched:
         stat = proc.read_stat(pid, proc_root)
         if (
             stat is None

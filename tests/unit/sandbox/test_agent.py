@@ -112,6 +112,18 @@ def test_invocations_are_told_with_what_the_hook_saw(begin: Begin) -> None:
     assert "hook" == first["sources"]["duration_ms"]
 
 
+def test_what_short_invocations_took_of_the_hook_adds_up_in_fewer_records_than_invocations(begin: Begin) -> None:
+    environment = begin()
+    for index in range(20):
+        environment.run(f"r-{index}")
+    environment.end()
+    overheads = environment.extension.records("overhead")
+
+    assert 20 * 0.04 == pytest.approx(sum(each["hook_ms"] for each in overheads))
+    assert len(overheads) < 20, "one a second, and one at the end"
+    assert all(each["agent_rss_bytes"] > 0 for each in overheads)
+
+
 def test_an_invocation_is_told_during_the_next_one(begin: Begin) -> None:
     environment = begin()
     environment.run("r-1")

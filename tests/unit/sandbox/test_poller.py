@@ -16,7 +16,7 @@ import pytest
 
 import afterglow
 from afterglow.clocks import Checkpoint, Clocks
-from afterglow.poller import Poller
+from afterglow.poller import BRIEF_NS, Poller
 from afterglow.starved import Throttled
 
 CHILD = Path(__file__).with_name("polling_child.py")
@@ -198,6 +198,39 @@ class Script(Clocks):
 
     def read_busy_ns(self) -> int | None:
         return self.busy_ns.pop(0)
+
+
+class Counted(Clocks):
+    """Real clocks that count how often they are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+
+    def read(self) -> Checkpoint:
+        self.reads += 1
+        return super().read()
+
+
+def reads_of_a_turn(began_ago_ns: int) -> int:
+    """Return how often a turn that began so long ago reads the clocks at its end, however busy the machine is."""
+    clocks = Counted()
+    poller = Poller(time.monotonic_ns(), 0, clocks)
+    poller.wait([], 0)
+    while True:
+        before = clocks.reads
+        now_ns = time.monotonic_ns()
+        poller.last = poller.last._replace(mono_ns=now_ns - began_ago_ns)
+        poller.look_back()
+        if time.monotonic_ns() - now_ns < BRIEF_NS // 2:
+            return clocks.reads - before
+
+
+@pytest.mark.parametrize(("began_ago_ns", "expected"), [(0, 0), (2 * BRIEF_NS, 1)], ids=["soon over", "longer"])
+def test_a_turn_reads_the_clocks_at_its_end_only_if_it_took_long_enough_to_hide_something(
+    began_ago_ns: int, expected: int
+) -> None:
+    assert expected == reads_of_a_turn(began_ago_ns)
 
 
 @pytest.mark.parametrize(
