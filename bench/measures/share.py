@@ -17,8 +17,8 @@ from bench.section import Budget, Section, Table, comparison, plain
 from bench.stats import bootstrap, differences, rotated
 
 TITLE = "what the extension takes of the CPU, and what that adds at 128 MB"
-ROUNDS, CALLS_PER_ROUND = 12, 100
-BLOCKS, CALLS_PER_BLOCK = 16, 20
+ROUNDS, CALLS_PER_ROUND = 12, 50
+BLOCKS, CALLS_PER_BLOCK = 12, 12
 WARM_UP_CALLS = 50
 BUDGET_MS = 0.6
 SMALL_MB = 128
