@@ -97,16 +97,17 @@ def _start(sandbox: Sandbox, party: Party, who: str, command: Sequence[str], bla
 
 def _exited(sandbox: Sandbox, party: Party, process: Process, code: int) -> None:
     """Nobody may exit while the environment lives (RIE source, rapid/handlers.go, watchEvents)."""
-    sandbox.journal.note("process.exit", process.name, code=code, pid=process.pid)
-    if party.gone or sandbox.closing:
-        sandbox.changed()
-    elif isinstance(party, Extension):
-        message = f"exit code {code}" if code == 0 else describe_exit(code)
-        sandbox.break_with(Fault(sandbox.blamed or "Extension.Crash", message))
-    else:
-        cause = "without providing a reason" if code == 0 else f"with error: {describe_exit(code)}"
-        blame = sandbox.blamed or "Runtime.ExitError"
-        sandbox.break_with(Fault(blame, f"Runtime exited {cause}", sandbox.init_error_body))
+    with sandbox.lock:  # who reads of the exit in the journal, and invokes at once, meets what came of it
+        sandbox.journal.note("process.exit", process.name, code=code, pid=process.pid)
+        if party.gone or sandbox.closing:
+            sandbox.changed()
+        elif isinstance(party, Extension):
+            message = f"exit code {code}" if code == 0 else describe_exit(code)
+            sandbox.break_with(Fault(sandbox.blamed or "Extension.Crash", message))
+        else:
+            cause = "without providing a reason" if code == 0 else f"with error: {describe_exit(code)}"
+            blame = sandbox.blamed or "Runtime.ExitError"
+            sandbox.break_with(Fault(blame, f"Runtime exited {cause}", sandbox.init_error_body))
 
 
 def _tell(sandbox: Sandbox, phase: str, ending: Ending, took_ms: float) -> None:

@@ -116,6 +116,7 @@ def test_an_extension_that_dies_ends_the_environment_as_lambda_has_it(when: str,
     """502 with the function's real body, and the next invocation starts anew (seen on RIE)."""
     with started(Scene(settings={**ROOMY, "freeze": False}), tmp_path / "records.ndjson") as function:
         function.invoke({"do": "returns"})
+        function.settle()  # its answer is out before the extension has asked for more
         pid = next(e.detail["pid"] for e in function.events if e.kind == "process.start" and e.who == "afterglow")
         if when == "during":
             running = function.begin({"do": "says_so_and_sleeps", "s": 0.5})
