@@ -30,6 +30,53 @@ REPAIRS: dict[str, str] = {
     ),
 }
 
+FLUSHES: dict[str, str] = {
+    "posthog": "posthog.flush(), or Posthog(…, sync_mode=True)",
+    "opentelemetry": "force_flush() on the provider (trace.get_tracer_provider().force_flush())",
+    "sentry_sdk": "sentry_sdk.flush(timeout=2), or the AwsLambdaIntegration, which does it",
+    "segment": "analytics.flush()",
+    "analytics": "analytics.flush()",
+    "watchtower": "flush() on the CloudWatchLogHandler",
+    "ldclient": "flush() on the client (ldclient.get().flush())",
+    "datadog": "flush() on the statsd client, or statsd.disable_background_sender()",
+    "ddtrace": "tracer.flush()",
+    "elasticapm": "flush() on the client (elasticapm.get_client()._transport.flush())",
+    "newrelic": "newrelic.agent.shutdown_agent(), or the wrapper of its Lambda layer",
+    "kafka": "producer.flush()",
+    "confluent_kafka": "producer.flush()",
+    "paho": "wait_for_publish() on what publish() returned",
+    "logging_loki": "flush() and stop() on the handler's queue listener",
+    "apscheduler": "no scheduler: EventBridge Scheduler, or an SQS delay (DelaySeconds), keeps the time while nobody is awake",
+    "mixpanel": "flush() on the BufferedConsumer",
+    "amplitude": "client.flush()",
+    "rudderstack": "analytics.flush()",
+    "honeycomb": "client.flush()",
+    "libhoney": "libhoney.flush()",
+    "beeline": "beeline.get_beeline().client.flush()",
+    "logtail": "flush() on the LogtailHandler",
+    "rollbar": "rollbar.wait()",
+    "bugsnag": "bugsnag.configure(asynchronous=False)",
+    "honeybadger": "honeybadger.configure(force_sync=True)",
+    "aws_xray_sdk": "end the segment in the handler: xray_recorder.end_segment()",
+    "influxdb_client": "write_api.flush(), or write_options=SYNCHRONOUS",
+    "langfuse": "langfuse.flush()",
+    "langsmith": "Client().flush(), or LANGSMITH_TRACING_BACKGROUND=false",
+    "statsig": "statsig.flush()",
+    "pyroscope": "pyroscope.shutdown()",
+    "graypy": "a handler without a queue of its own, or QueueListener.stop()",
+}
+"""By top-level module: what makes its background thread send what it has, while the handler waits."""
+
+WORKER_REPAIR = (
+    "The thread serves the whole environment, so do not wait for its end; wait for what you gave it. {flush}before the "
+    "handler returns, or send from the handler itself."
+)
+OWN_FLUSH = (
+    "Where it is your own, let it say when it has done (queue.task_done() and queue.join(), or a Future per job), and wait "
+    "for that "
+)
+WORKER_LOST = "What it had been given and had not done is lost with the environment."
+
 OTHER_REPAIR = "Wait for it before the handler returns, or give it to something that outlives the invocation."
 
 CONSEQUENCES: dict[str, str] = {
@@ -76,12 +123,21 @@ HINTS: list[Hint] = [
 
 def advise(finding: dict[str, Any]) -> list[str]:
     """Return what to do, then why it matters, then what its state adds: a sentence or two each."""
-    sentences = [REPAIRS.get(finding["what"], OTHER_REPAIR)]
-    if finding["outcome"] in CONSEQUENCES:
+    worker = finding.get("worker")
+    sentences = [REPAIRS.get(finding["what"], OTHER_REPAIR) if worker is None else repair_of_worker(worker)]
+    if worker is not None and finding["outcome"] == "lost":
+        sentences.append(WORKER_LOST)
+    elif finding["outcome"] in CONSEQUENCES:
         sentences.append(CONSEQUENCES[finding["outcome"]])
     state = (finding["state"] or "").lower()
     sentences.extend(next(([hint.sentence] for hint in HINTS if any(w in state for w in hint.words)), []))
     return sentences
+
+
+def repair_of_worker(module: str) -> str:
+    """Return what to do about work that was given to a thread of this module, one that lives on."""
+    known = next((call for name, call in FLUSHES.items() if module.partition(".")[0] == name), None)
+    return WORKER_REPAIR.format(flush=f"Call {known} " if known else OWN_FLUSH)
 
 
 ENDING_REPAIRS: dict[str, str] = {

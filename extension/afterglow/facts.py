@@ -80,7 +80,15 @@ def _import_nodes(value: object) -> bool:
 
 
 _WORK = {"name": _text, "site": _site, "id": _text_or_none, "n": _whole_or_none, "state": _text, "at": _whole}
-_NEW_WORK = {**_WORK, "w": _whole, "what": _what, "jobs": _whole, "pid": _whole_or_none}
+_NEW_WORK = {
+    **_WORK,
+    "w": _whole,
+    "what": _what,
+    "jobs": _whole,
+    "pid": _whole_or_none,
+    "worker": _text_or_none,
+    "burned": _whole_or_none,
+}
 
 FIELDS: dict[str, dict[str, Any]] = {
     "hello": {
@@ -125,7 +133,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 
 _RAISED = {"origin": _site, "message": _text}
-OPTIONAL: dict[str, dict[str, Any]] = {"init": _RAISED, "returned": _RAISED}
+OPTIONAL: dict[str, dict[str, Any]] = {"init": _RAISED, "returned": _RAISED, "ended": {"since": _whole}}
 """What stands in a fact only where there is something to say."""
 
 

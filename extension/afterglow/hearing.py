@@ -106,7 +106,7 @@ def _on_found(parts: Parts, pid: int, fact: Fact) -> None:
 
 
 def _on_ended(parts: Parts, pid: int, fact: Fact) -> None:
-    parts.lingering.end(pid, fact["w"], fact["at"], fact["cpu"])
+    parts.lingering.end(pid, fact["w"], fact["at"], fact["cpu"], fact.get("since"))
 
 
 def _on_imports(parts: Parts, pid: int, fact: Fact) -> None:

@@ -37,6 +37,7 @@ class Piece:
     __slots__ = (
         "cpu_ns",
         "ended_ns",
+        "ended_since_ns",
         "fact",
         "finding_id",
         "reason",
@@ -57,6 +58,7 @@ class Piece:
         self.site = site
         self.cpu_ns: int | None = None
         self.ended_ns: int | None = None
+        self.ended_since_ns: int | None = None  # it may have ended at any time since then
         self.started_ms: float | None = None  # a process: when the kernel says it started
         self.vanished_ns: int | None = None  # a process that is gone from /proc: ended, or killed with all others
         self.reason: str | None = None  # why it was lost
@@ -103,12 +105,16 @@ class Lingering:
             piece.cpu_ns = cpu_ns if cpu_ns is not None else piece.cpu_ns
             piece.woke = piece.woke or moved
 
-    def end(self, pid: int, work: int, at_ns: int, cpu_ns: int | None) -> None:
-        """Note that work has ended."""
+    def end(self, pid: int, work: int, at_ns: int, cpu_ns: int | None, since_ns: int | None = None) -> None:
+        """Note that work has ended; ``since_ns``: at some time since then, nobody saw when."""
         piece = self.pieces.get((pid, work))
-        if piece is not None and piece.ended_ns is None:
-            piece.ended_ns = at_ns
-            piece.cpu_ns = cpu_ns if cpu_ns is not None else piece.cpu_ns
+        if piece is None or piece.ended_ns is not None:
+            return
+        if piece.vanished_ns is not None:  # a process whose end we have seen ourselves
+            piece.ended_ns = min(at_ns, piece.vanished_ns)
+        else:
+            piece.ended_ns, piece.ended_since_ns = at_ns, since_ns
+        piece.cpu_ns = cpu_ns if cpu_ns is not None else piece.cpu_ns
 
     def is_same(self, pid: int, work: int, started_ms: float, started_ns: int) -> bool:
         """Return whether the process is the one that the hook has found: the kernel gives pids out again.
@@ -124,6 +130,12 @@ class Lingering:
             piece.started_ms = started_ms
         return piece.started_ms == started_ms
 
+    def burned(self, pid: int, work: int, cpu_ns: int) -> None:
+        """Note the CPU that a process has taken since it started: what it had taken before it was found is not counted."""
+        piece = self.pieces.get((pid, work))
+        if piece is not None and piece.fact["burned"] is not None:
+            piece.cpu_ns = max(0, cpu_ns - piece.fact["burned"])
+
     def vanish(self, pid: int, work: int, at_ns: int) -> None:
         """Note that a process is gone; only if the environment lives on, it has ended by itself."""
         piece = self.pieces.get((pid, work))
@@ -138,7 +150,7 @@ class Lingering:
 
     def cancelled(self, pid: int, fact: dict[str, Any]) -> None:
         """Note a task that asyncio.run cut short: found, ended and lost in one."""
-        fact = {**fact, "w": -self.found - 1, "what": "asyncio-task", "jobs": 1, "pid": None}
+        fact = {**fact, "w": -self.found - 1, "what": "asyncio-task", "jobs": 1, "pid": None, "worker": None}
         self.announce(pid, fact)
         piece = self.pieces[pid, fact["w"]]
         piece.ended_ns, piece.reason = fact["at"], "cancelled by asyncio.run"
@@ -146,8 +158,9 @@ class Lingering:
     def close(self, reason: str, at_ns: int) -> None:
         """Note that the environment is gone: what had not ended is lost."""
         for piece in self.pieces.values():
-            if piece.vanished_ns is not None and piece.vanished_ns < at_ns - KILLING_NS:
-                piece.ended_ns = piece.vanished_ns
+            gone_ns = piece.vanished_ns
+            if gone_ns is not None and (gone_ns < at_ns - KILLING_NS or self.frozen.first_thaw_after(gone_ns)):
+                piece.ended_ns = gone_ns  # long before, or before a freeze: nobody has killed it
             if piece.ended_ns is None:
                 piece.reason = reason
 
@@ -179,6 +192,7 @@ class Lingering:
         if piece.resumed is not None or piece.reason == "cancelled by asyncio.run":
             return
         found_ns = piece.fact["at"]
+        self._date_the_end(piece)
         later = next((b for b in self.beginnings.values() if b.at_ns > found_ns and b.pid in (None, pid)), None)
         ended_ns = piece.ended_ns
         if ended_ns is not None:
@@ -190,6 +204,15 @@ class Lingering:
             return
         # Thawed by SHUTDOWN, it went on in nobody's invocation.
         piece.resumed = later if later is not None else Beginning(found_ns, "", 0)
+
+    def _date_the_end(self, piece: Piece) -> None:
+        """Of work that has ended between two looks: it outlived a freeze that lay between them, or else was over soon."""
+        since_ns, ended_ns = piece.ended_since_ns, piece.ended_ns
+        if since_ns is None or ended_ns is None:
+            return
+        piece.ended_since_ns = None
+        if not any(since_ns < w.to_ns <= ended_ns for w in self.frozen.windows):
+            piece.ended_ns = since_ns
 
     def _freeze_began(self, thaw_ns: int) -> int:
         return next(w.latest_from_ns for w in self.frozen.windows if w.to_ns == thaw_ns)
@@ -245,4 +268,5 @@ class Lingering:
             changes=changes,
             returned_at_ms=round(at_ms - (now_ns - fact["at"]) / 1e6, 3),
             trace=piece.trace,
+            worker=fact["worker"],
         )

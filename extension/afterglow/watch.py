@@ -50,11 +50,9 @@ def watch_processes(lingering: Lingering, now_ns: int, proc_root: str = "/proc")
     boot_ns = time.monotonic_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)  # as the monotonic clock has it
     for (owner, work), pid in watched:
         stat = proc.read_stat(pid, proc_root)
-        if (
-            stat is None
-            or stat.state in proc.DEAD_STATES
-            or not lingering.is_same(owner, work, stat.start_ms, boot_ns + int(stat.start_ms * 1e6))
-        ):
+        if stat is None or not lingering.is_same(owner, work, stat.start_ms, boot_ns + int(stat.start_ms * 1e6)):
             lingering.vanish(owner, work, now_ns)
-        else:
-            lingering.update(owner, work, int((stat.user_ms + stat.system_ms) * 1e6), moved=False)
+            continue
+        lingering.burned(owner, work, int((stat.user_ms + stat.system_ms) * 1e6))
+        if stat.state in proc.DEAD_STATES:  # a zombie: it has ended, and nobody has waited for it
+            lingering.vanish(owner, work, now_ns)

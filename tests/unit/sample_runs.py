@@ -94,6 +94,7 @@ def finding(**changed: Any) -> Finding:
         "changes": ["lingering"],
         "returned_at_ms": START_MS + 250.0,
         "trace": None,
+        "worker": None,
     }
     return Finding(**fields | changed)
 

@@ -74,6 +74,7 @@ FINDING = Finding(
     changes=["lingering"],
     returned_at_ms=AT_MS,
     trace=None,
+    worker=None,
 )
 
 

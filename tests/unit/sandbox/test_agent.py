@@ -57,6 +57,8 @@ class Hook:
             "state": "sleeping",
             "at": time.monotonic_ns(),
             "jobs": 1,
+            "worker": None,
+            "burned": None,
             "pid": None,
         }
         self.say("found", new=[fact | changed], lost=[])

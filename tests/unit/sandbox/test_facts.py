@@ -18,6 +18,8 @@ WORK: dict[str, Any] = {
     "state": "sleeping",
     "at": 10,
     "jobs": 1,
+    "worker": None,
+    "burned": None,
     "pid": None,
 }
 CANCELLED = {name: WORK[name] for name in ("name", "site", "id", "n", "state", "at")}

@@ -18,7 +18,7 @@ OVERHEAD = Overhead(at_ms=STARTED_MS + 1, agent_cpu_ms=3, agent_rss_bytes=1, hoo
 SAMPLE = Sample(STARTED_MS + 0.5, 1, 1, 1, 1, 1, 1, 0)
 FINDING = Finding(
     "f-1", 1, "lingering", "thread", "send", "app.py", 7, "handler", "r-1", 1, "sleeping", "done", None, None, None,
-    0, 1, 30, 1, STARTED_MS + 2, ["lingering", "ended"], STARTED_MS, None,
+    0, 1, 30, 1, STARTED_MS + 2, ["lingering", "ended"], STARTED_MS, None, None,
 )  # fmt: skip
 
 

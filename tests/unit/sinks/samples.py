@@ -91,6 +91,7 @@ def finding(**fields: Any) -> Finding:
         "cpu_ms": 3.0,
         "frozen_ms": 500.0,
         "jobs": 1,
+        "worker": None,
         "changes": ["lingering", "ended"],
         "returned_at_ms": NOW_MS + 30.0,
     }

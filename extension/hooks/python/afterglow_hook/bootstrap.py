@@ -190,11 +190,12 @@ class _Invocation:
             self.index = current.index
             fact: dict[str, Any] = {"t": "entered", "id": self.request_id, "n": self.index}
             looking = _looking()
-            woken = looking.at_entry() if looking and origins.threads else []
+            woken = looking.at_entry() if looking and (origins.threads or looking.open_works) else []
             fact["works"] = looking.updates() if looking else []
             _tell_found(woken)
             self.usage_in = resource.getrusage(resource.RUSAGE_SELF)[:2]
-            fact["at"] = self.entered_ns = time.monotonic_ns()
+            fact["at"] = self.entered_ns = current.entered_ns = time.monotonic_ns()
+            current.running = True
             wire.send(fact)
         except Exception as error:
             give_up(error)
@@ -211,7 +212,8 @@ class _Invocation:
 
     def leave(self) -> None:
         """Stop the clocks."""
-        self.left_ns = time.monotonic_ns()
+        self.left_ns = current.left_ns = time.monotonic_ns()
+        current.running = False
         if not current.alive:
             return
         try:
@@ -275,6 +277,7 @@ def _connect_fork() -> None:
 
 def _begin(request_id: str) -> None:
     _connect_fork()
+    current.previous, current.previous_left_ns = (current.request_id, current.index or None), current.left_ns
     current.request_id = request_id
     current.index += 1
     current.handler_thread = _get_ident()

@@ -3,6 +3,14 @@
 request_id: "str | None" = None
 """None until the first invocation: work that starts then was started by Init."""
 index = 0
+running = False
+"""Whether the handler runs: between its entry and its return."""
+entered_ns = left_ns = 0
+"""When it was entered and when it returned the last time, on the monotonic clock."""
+previous: "tuple[str | None, int | None]" = (None, None)
+"""(request id, index) of the invocation that returned before this one."""
+previous_left_ns = 0
+"""When that one returned."""
 handler_thread: "int | None" = None
 """threading.get_ident() of the thread that runs the handler."""
 alive = True

@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 
-from afterglow_hook import bootstrap, current, origins, wire
+from afterglow_hook import acts, bootstrap, handoffs, origins, wire
 from afterglow_hook.callsite import site_of
+from afterglow_hook.guard import guarded
 from afterglow_hook.origins import Origin
 
 TYPE_CHECKING = False  # importing typing for this constant would cost 3 ms
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
-
-
-def guarded(note: Callable[..., None]) -> Callable[..., None]:
-    """Make an observer that can neither raise nor run once the hook has given up."""
-
-    def observe(*args: Any) -> None:
-        if current.alive:
-            try:
-                note(*args)
-            except Exception as error:
-                bootstrap.give_up(error)
-
-    return observe
 
 
 # -- threads -------------------------------------------------------------------------------------------------
@@ -84,21 +72,29 @@ _POOL_MODULES = frozenset(
 )
 
 
+class _Active(dict):  # type: ignore[type-arg]
+    """threading's own table of living threads: what a thread leaves last, in every version."""
+
+    def __delitem__(self, ident: int) -> None:
+        thread = self.get(ident)
+        if thread is not None:
+            note_thread_end(thread, ident)
+        super().__delitem__(ident)
+
+
 def _watch_threads() -> None:
-    limbo = _Limbo(threading._limbo)  # type: ignore[attr-defined]
-    threading._limbo = limbo  # type: ignore[attr-defined]
-    delete = threading.Thread._delete  # type: ignore[attr-defined]
-
-    def _delete(self: threading.Thread) -> None:
-        note_thread_end(self)
-        delete(self)
-
-    threading.Thread._delete = _delete  # type: ignore[attr-defined]
+    threading._limbo = _Limbo(threading._limbo)  # type: ignore[attr-defined]
+    threading._active = _Active(threading._active)  # type: ignore[attr-defined]
+    threading._deque = handoffs.Waiters  # type: ignore[attr-defined]
 
 
 @guarded
-def note_thread_end(thread: threading.Thread) -> None:
+def note_thread_end(thread: threading.Thread, ident: int) -> None:
     """Note the end of a thread, in that thread: its CPU clock is still there to be read."""
+    acts.forget_thread(ident)
+    for handoff in handoffs.forget_thread(ident):
+        if handoff.work is not None:
+            handoff.work.end(time.monotonic_ns(), time.thread_time_ns())
     origin = origins.threads.pop(id(thread), None)
     if origin is None:
         return
@@ -129,9 +125,10 @@ def note_job(future: Any, function: Any, submit: Any) -> None:
     """Note who calls ``submit``; ``submit`` is its frame, whose ``self`` is the executor."""
     if isinstance(function, tuple):  # Python 3.14: a task of (fn, args, kwargs)
         function = function[0]
-    origin = Origin("executor", _named(function) or "a job", site_of(submit))
+    origin = Origin("executor", _named(function) or "a job", site_of(submit), handoffs.giver())
     origin.executor = origins.crew_of(submit.f_locals.get("self"))
     origins.note_weakly(origins.jobs, future, origin)
+    acts.note_job(origin.name, ())
 
 
 def _watch_pool(module: ModuleType) -> None:
@@ -281,6 +278,18 @@ def note_cancelled(tasks: Any) -> None:
     bootstrap.note_cancelled(tasks)
 
 
+# -- queues and requests --------------------------------------------------------------------------------------
+
+
+def _watch_queues(module: ModuleType) -> None:
+    """A ``Queue`` keeps its items in a deque that it makes as it is made; ``threading``'s waiters: _watch_threads."""
+    module.deque = handoffs.Items  # type: ignore[attr-defined]
+
+
+def _watch_http(module: ModuleType) -> None:
+    module.HTTPConnection._method = acts.Method()
+
+
 # -- processes -----------------------------------------------------------------------------------------------
 
 
@@ -356,8 +365,10 @@ WATCHED: dict[str, Callable[[ModuleType], None]] = {
     "asyncio.tasks": _watch_tasks,
     "concurrent.futures.thread": _watch_executor,
     "concurrent.futures.process": _watch_executor,
+    "http.client": _watch_http,
     "multiprocessing.pool": _watch_pool,
     "multiprocessing.process": _watch_multiprocessing,
+    "queue": _watch_queues,
     "subprocess": _watch_subprocess,
     "uvloop": _watch_uvloop,
 }
@@ -407,6 +418,8 @@ def _observe(name: str, module: ModuleType) -> None:
 def _in_forked_child() -> None:
     wire.close()
     origins.forget_all()
+    handoffs.forget_all()
+    acts.forget_all()
     bootstrap.forget_all()
 
 

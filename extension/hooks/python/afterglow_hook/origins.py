@@ -40,29 +40,39 @@ class Origin:
 
     __slots__ = (
         "born",
+        "burned_ns",
         "cpu_ns",
+        "entry_cpu_ns",
         "executor",
         "index",
+        "is_extension",
+        "looked_ns",
         "moves",
         "name",
         "place",
         "ref",
         "request_id",
+        "rest",
         "site",
         "what",
         "work",
     )
 
-    def __init__(self, what: str, name: str, site: Site) -> None:
+    def __init__(self, what: str, name: str, site: Site, giver: tuple[str | None, int | None] | None = None) -> None:
         self.what = what
         self.name = name
         self.site = site
-        self.request_id, self.index = _starter()
+        self.request_id, self.index = starter() if giver is None else giver
         self.executor: Crew | None = None  # of the executor that a thread or a job belongs to
         self.born: int | None = None  # a process: when it started, as the kernel counts (waits.process_born)
         self.ref: Callable[[], Any] | None = None
+        self.burned_ns = 0  # a process: its CPU when it was found
+        self.is_extension = False  # a thread that asks the Extensions API for events: an internal extension
         self.cpu_ns: int | None = None  # its CPU clock at the last look
+        self.looked_ns = 0  # when that was
+        self.entry_cpu_ns: int | None = None  # its CPU clock at the last entry
         self.place: int | None = None  # how far it had got then
+        self.rest: str | None = None  # the wait with an end of its own that it stood in when the handler returned
         self.moves = 0  # gaps in a row that it took more CPU in than waiting takes
         self.work: Any = None  # the open piece of work that it became
 
@@ -75,7 +85,7 @@ processes: dict[int, Origin] = {}  # pid →
 crews: dict[int, tuple[Any, Crew]] = {}  # id(executor) → a weak reference to it, and its crew
 
 
-def _starter() -> tuple[str | None, int | None]:
+def starter() -> tuple[str | None, int | None]:
     """Return the invocation that is to be held responsible for what the current thread starts.
 
     A background thread acts for the invocation that started it, however late it does so.

@@ -37,6 +37,7 @@ _IDLE_PLACES = {
     "asyncio/queues.py": ("get",),
     "asyncio/locks.py": ("wait", "acquire"),
 }
+WAITING = "waiting with a timeout"
 STANDING = (SLEEPING, IO, CHILD)
 """What a thread cannot do while it runs."""
 _SYSCALLS = {
@@ -100,26 +101,46 @@ def thread_state(frame: FrameType | None, tid: int | None) -> str:
         return RUNNING  # it has not begun yet, or is about to end
     if is_idle_code(frame.f_code):
         return IDLE
-    return _syscall_word(tid) if tid is not None else LOCKED
+    return state_in(system_call(tid)) if tid is not None else LOCKED
 
 
-def _syscall_word(tid: int) -> str:
+def system_call(tid: int) -> tuple[int, ...] | None:
+    """Return the system call that a thread is in: (number, arguments…); () while it runs, None: the kernel won't say."""
     try:
         fd = os.open(f"/proc/self/task/{tid}/syscall", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return LOCKED  # the kernel won't say: only CPU that it takes is evidence
+        return None
     try:
         words = os.read(fd, 256).split()
     except OSError:
-        return LOCKED
+        return None
     finally:
         os.close(fd)
     if not words or not words[0].isdigit():
+        return ()
+    return (int(words[0]), *(int(word, 16) for word in words[1:7]))
+
+
+def state_in(call: tuple[int, ...] | None) -> str:
+    """Return what a thread does that is in this system call."""
+    if call is None:
+        return LOCKED  # only CPU that it takes is evidence
+    if not call:
         return RUNNING
-    number = int(words[0])
-    if number in _SELECTS and words[1] == b"0x0":  # Python 3.10's time.sleep is a select of nothing
+    if call[0] in _SELECTS and not call[1]:  # Python 3.10's time.sleep is a select of nothing
         return SLEEPING
-    return _WORDS.get(number, RUNNING)
+    return _WORDS.get(call[0], RUNNING)
+
+
+def timeout_of(frame: FrameType | None) -> float | None:
+    """Return the timeout with which a thread stands in ``threading``'s wait, in seconds; None: in none, or without one.
+
+    ``Event.wait``, ``Condition.wait``, ``queue.get`` and ``join`` all end there.
+    """
+    if frame is None or frame.f_code.co_name != "wait" or not is_stdlib(frame.f_code.co_filename, "threading.py"):
+        return None
+    timeout = frame.f_locals.get("timeout")  # the frame has nothing that it does not hold until its end anyway
+    return timeout if isinstance(timeout, (int, float)) else None
 
 
 def task_state(coroutine: Any) -> tuple[str, int]:
@@ -154,12 +175,24 @@ def process_alive(pid: int, born: int | None = None) -> bool:
 
 def process_born(pid: int) -> int | None:
     """Return when a process started, in the kernel's ticks since boot (proc_pid_stat(5)); None: it won't say."""
+    return _stat_fields(pid, 19)
+
+
+def process_cpu_ns(pid: int) -> int | None:
+    """Return the CPU that a process has taken since it started, in ticks of 10 ms; None: the kernel won't say."""
+    ticks = _stat_fields(pid, 11, 12)
+    return None if ticks is None else ticks * (1_000_000_000 // os.sysconf("SC_CLK_TCK"))
+
+
+def _stat_fields(pid: int, *places: int) -> int | None:
+    """Return the sum of fields of /proc/PID/stat, counted from the state."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        return int(os.read(fd, 1024).rpartition(b")")[2].split()[19])
+        fields = os.read(fd, 1024).rpartition(b")")[2].split()
+        return sum(int(fields[place]) for place in places)
     except (OSError, ValueError, IndexError):
         return None
     finally:

@@ -13,14 +13,35 @@ import weakref
 
 from afterglow_hook import origins, wire
 from afterglow_hook.callsite import spelled
-from afterglow_hook.waits import IDLE, LOCKED, process_alive, task_state, thread_state
+from afterglow_hook.handoffs import waiting_since
+from afterglow_hook.loops import module_of, runs_for_ever
+from afterglow_hook.sockets import is_all_answered
+from afterglow_hook.waits import (
+    IDLE,
+    IO,
+    LOCKED,
+    RUNNING,
+    SLEEPING,
+    is_idle_code,
+    process_alive,
+    process_cpu_ns,
+    state_in,
+    system_call,
+    task_state,
+    thread_state,
+    timeout_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Any
 
+    from afterglow_hook.acts import Act
+    from afterglow_hook.handoffs import Handoff
     from afterglow_hook.origins import Origin
 
+WAITING_ONCE = "waiting for at most"
 PUTTING_AWAY_NS = 1_000_000
 _last_id = 0
 
@@ -44,6 +65,10 @@ class Work:
 
     jobs = 1
     pid: int | None = None
+    worker: str | None = None
+    """The module whose thread lives on, and does this among other work; None: what ends when this is done."""
+    burned_ns: int | None = None
+    """A process: its CPU when it was found."""
 
     def __init__(self, origin: Origin, state: str, at_ns: int) -> None:
         global _last_id  # noqa: PLW0603 - ids are this module's
@@ -63,7 +88,7 @@ class Work:
         origin = self.origin
         return {"w": self.id, "what": origin.what, "name": origin.name, "site": spelled(origin.site),
                 "id": origin.request_id, "n": origin.index, "state": self.state, "at": self.at_ns,
-                "jobs": self.jobs, "pid": self.pid}  # fmt: skip
+                "jobs": self.jobs, "pid": self.pid, "worker": self.worker, "burned": self.burned_ns}  # fmt: skip
 
     def read_cpu_ns(self) -> int | None:
         """Return the CPU clock that this work burns; None where it has none of its own."""
@@ -82,11 +107,20 @@ class Work:
         """Return whether being alive means that it goes on now: false for a task whose loop has stopped."""
         return True
 
-    def end(self, at_ns: int, cpu_clock_ns: int | None = None) -> None:
-        """Tell the extension at once that it has ended; called in whatever thread ends it."""
+    def release(self) -> None:
+        """Let go of what it was found by, which may become another piece of work."""
+        self.origin.work = None
+
+    def end(self, at_ns: int, cpu_clock_ns: int | None = None, *, since_ns: int | None = None) -> None:
+        """Tell the extension at once that it has ended; called in whatever thread ends it.
+
+        ``since_ns``: it may have ended at any time since then; the extension knows of freezes that lie between.
+        """
         if not self.over:
             self.over = True
             self.ending = {"t": "ended", "w": self.id, "at": at_ns, "cpu": self.cpu_ns(cpu_clock_ns)}
+            if since_ns is not None:
+                self.ending["since"] = since_ns
             if self.announced:
                 wire.send(self.ending)
 
@@ -107,49 +141,159 @@ class Work:
 
 
 class ThreadWork(Work):
-    """A thread or a timer; its end is noted by the thread itself."""
+    """A thread or a timer; its end is noted by the thread itself.
 
-    def __init__(self, origin: Origin, state: str, at_ns: int, thread: threading.Thread) -> None:
+    ``origin`` is whose work it is; where others have started the thread, ``started`` is the thread's own.
+    """
+
+    def __init__(
+        self, origin: Origin, state: str, at_ns: int, thread: threading.Thread, started: Origin | None = None
+    ) -> None:
         self.thread = thread
+        self.started = started or origin
         super().__init__(origin, state, at_ns)
+        self.started.work = self
         self.cpu_seen_ns = self.cpu_at_start_ns
+        self.alive_ns = at_ns  # when it was last known to go on
+        frame = self.frame()
+        if runs_for_ever(frame):
+            self.worker = module_of(frame)
+
+    def release(self) -> None:
+        """Let another piece of work become of the thread."""
+        self.origin.work = self.started.work = None
+
+    def frame(self) -> FrameType | None:
+        """Return the thread's innermost frame."""
+        return sys._current_frames().get(self.thread.ident or 0)
 
     def read_cpu_ns(self) -> int | None:
         """Return the thread's own clock."""
         return thread_cpu_ns(self.thread.native_id)
 
     def alive(self) -> bool:
-        """Look whether the thread still runs, and has not gone back to waiting for work.
-
-        When it has, and took next to no CPU for it, it had been putting things away while the handler returned:
-        a log queue's listener, a worker that had just handed over its result. Then it ends where it was found.
-        """
+        """Look whether the thread still runs, and has not gone back to waiting for work, or for its time to come."""
         if not self.thread.is_alive():
             return False
         if self.origin.what == "timer":
             return True
-        cpu_ns, before_ns = self.read_cpu_ns(), self.cpu_seen_ns
+        now_ns, cpu_ns, before_ns = time.monotonic_ns(), self.read_cpu_ns(), self.cpu_seen_ns
         self.cpu_seen_ns = cpu_ns
-        frame = sys._current_frames().get(self.thread.ident or 0)
-        state = thread_state(frame, self.thread.native_id)
-        if state != IDLE and not (state == LOCKED and cpu_ns == before_ns):
-            return True
-        if (self.cpu_ns() or 0) < PUTTING_AWAY_NS:
+        if self._is_at_rest(self.frame(), moved=cpu_ns != before_ns):
+            self._end_at_rest(now_ns)
+            return False
+        self.alive_ns = now_ns
+        return True
+
+    def _is_at_rest(self, frame: FrameType | None, *, moved: bool) -> bool:
+        if self.state.startswith((WAITING_ONCE, SLEEPING)) and not self.worker:
+            return False  # it was found in a wait: over when it ends, or waits to be given work
+        call = system_call(self.thread.native_id or 0) if frame is not None else ()
+        state = IDLE if frame is not None and is_idle_code(frame.f_code) else state_in(call)
+        if state == LOCKED:
+            return not moved
+        if self.worker is None:
+            return state == IDLE
+        waits_to_hear = state == IO and call and is_all_answered(call)
+        return state in (IDLE, SLEEPING) or bool(waits_to_hear)
+
+    def _end_at_rest(self, now_ns: int) -> None:
+        """Say when it went back to rest, as well as that is known.
+
+        If it took next to no CPU, it had been putting things away while the handler returned: a log queue's listener,
+        a worker that had just handed over its result. Then it ends where it was found.
+        """
+        rested_ns = waiting_since.get(self.thread.ident or 0, 0)
+        if self.state == RUNNING and (self.cpu_ns() or 0) < PUTTING_AWAY_NS:
             self.end(self.at_ns)
+        elif rested_ns > self.at_ns:
+            self.end(rested_ns)
+        else:
+            self.end(now_ns, since_ns=self.alive_ns)
+
+
+class HandedWork(ThreadWork):
+    """What one invocation gave to a thread that lives on; it ends when the thread has done it."""
+
+    def __init__(
+        self, started: Origin, handoff: Handoff, state: str, at_ns: int, thread: threading.Thread
+    ) -> None:
+        origin = origins.Origin(started.what, started.name, handoff.site, (handoff.request_id, handoff.index))
+        before = started.work
+        self.handoff = handoff
+        handoff.work = self
+        super().__init__(origin, state, at_ns, thread, started)
+        started.work = before  # the thread may have other work at the same time
+        self.worker = self.worker or module_of(self.frame())
+        self.jobs = max(1, handoff.queued + (handoff.left_ns is None and bool(handoff.taken)))
+
+    def release(self) -> None:
+        """Let more that is given from the same line become work of its own."""
+        self.origin.work = None
+        if self.handoff.work is self:
+            self.handoff.work = None
+
+    def alive(self) -> bool:
+        """Look whether the thread still has it in hand."""
+        from afterglow_hook.threads import settle  # noqa: PLC0415 - it makes these works
+
+        if not self.thread.is_alive():
+            return False
+        if self.handoff in settle(self.thread, self.frame()) or self.handoff.queued:
+            return True
+        self._end_in_time(self.handoff.left_ns or time.monotonic_ns())
         return False
+
+    def may_be_over(self, wait: FrameType) -> None:
+        """Take notice, in its own thread, that the thread begins to wait for more: ``wait`` is threading's frame."""
+        if not self.handoff.queued and timeout_of(wait) is None:
+            self._end_in_time(time.monotonic_ns())
+
+    def _end_in_time(self, at_ns: int) -> None:
+        putting_away = self.state == RUNNING and (self.cpu_ns() or 0) < PUTTING_AWAY_NS
+        self.end(self.at_ns if putting_away else max(at_ns, self.at_ns))
+
+
+class ActedWork(ThreadWork):
+    """What a thread did when its time had come, in the invocation of somebody else."""
+
+    def __init__(self, started: Origin, act: Act, rest: str, thread: threading.Thread) -> None:
+        origin = origins.Origin(started.what, act.name or started.name, act.site or started.site, act.giver)
+        super().__init__(origin, rest, act.left_ns, thread, started)
+        self.worker = self.worker or module_of(self.frame())
+        self.alive_ns = act.at_ns
+        self.cpu_at_start_ns = started.cpu_ns
+
+    def _is_at_rest(self, frame: FrameType | None, *, moved: bool) -> bool:
+        del moved
+        state = thread_state(frame, self.thread.native_id)
+        return state in (IDLE, SLEEPING)
+
+    def _end_at_rest(self, now_ns: int) -> None:
+        rested_ns = waiting_since.get(self.thread.ident or 0, 0)
+        self.end(rested_ns if rested_ns > self.alive_ns else self.alive_ns)
+        del now_ns
 
 
 class JobsWork(Work):
     """Jobs that one invocation gave to one executor at one place, and that were not done when it returned."""
 
-    def __init__(self, origin: Origin, state: str, at_ns: int, futures: list[Any]) -> None:
+    def __init__(self, members: list[Origin], state: str, at_ns: int, futures: list[Any]) -> None:
+        self.members = members
         self.futures = set(futures)  # those that are not done: the results of the others are the user's alone
         self.jobs = len(futures)
-        super().__init__(origin, state, at_ns)
+        super().__init__(members[0], state, at_ns)
+        for origin in members:
+            origin.work = self
         for future in futures:
             callback = getattr(future, "add_done_callback", None)
             if callback is not None:
                 callback(self._one_done)
+
+    def release(self) -> None:
+        """Let go of every job."""
+        for origin in self.members:
+            origin.work = None
 
     def _one_done(self, future: Any) -> None:
         self.futures.discard(future)
@@ -244,8 +388,14 @@ class ProcessWork(Work):
 
     def __init__(self, origin: Origin, state: str, at_ns: int, pid: int) -> None:
         self.pid = pid
+        self.alive_ns = at_ns
+        self.burned_ns = process_cpu_ns(pid)
         super().__init__(origin, state, at_ns)
 
     def alive(self) -> bool:
-        """Look whether the child still runs."""
-        return self.pid is not None and process_alive(self.pid, self.origin.born)
+        """Look whether the child still runs; one that has ended and that nobody has waited for does not."""
+        if self.pid is not None and process_alive(self.pid, self.origin.born):
+            self.alive_ns = time.monotonic_ns()
+            return True
+        self.end(time.monotonic_ns(), since_ns=self.alive_ns)
+        return False

@@ -1,0 +1,73 @@
+"""What a thread has collected and not sent yet. In: its frames. Out: the addresses of what lies in its collections.
+
+A worker that sends in batches takes each item at once, puts it into a list, and waits for more. Whether an item is still
+there is seen in the lists, sets, deques and dictionaries that its functions and their objects have.
+"""
+
+from __future__ import annotations
+
+import sys
+from _collections import deque  # type: ignore[import-not-found]  # what ``collections`` wraps
+
+from afterglow_hook.callsite import is_library
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+_MOST_ELEMENTS = 2_000
+_FRAMES_SEARCHED = 12
+_OBJECTS_DEEP = 2
+_OPTIMIZED = 0x1  # CO_OPTIMIZED: a function's locals, not a module's or a class's
+_OURS_AND_THE_FRAMES = 3  # references to a frame's copy of its locals: the frame's, ours, and the argument
+
+
+def lying_about(frame: FrameType | None) -> set[int]:
+    """Return the addresses of the elements of what a thread's functions and their objects collect."""
+    found: set[int] = set()
+    for _ in range(_FRAMES_SEARCHED):
+        if frame is None:
+            break
+        if not is_library(frame.f_code.co_filename) and frame.f_code.co_flags & _OPTIMIZED:
+            names = frame.f_locals
+            for value in list(names.values()):
+                _add_elements(value, found, _OBJECTS_DEEP)
+                del value
+            if sys.version_info < (3, 13) and sys.getrefcount(names) == _OURS_AND_THE_FRAMES:
+                names.clear()  # the frame's own copy would keep alive what the function lets go of
+            del names
+        frame = frame.f_back
+    return found
+
+
+def _add_elements(value: Any, found: set[int], depth: int) -> None:
+    kind = type(value)  # never isinstance: it asks a proxy for its __class__
+    if issubclass(kind, (list, set, tuple, deque)):
+        _add_all(value, found)
+    elif issubclass(kind, dict):
+        _add_all(dict.values(value), found)
+    elif depth:
+        attributes = _attributes_of(value)
+        if attributes is not None and len(attributes) <= _MOST_ELEMENTS:
+            for attribute in list(attributes.values()):
+                _add_elements(attribute, found, depth - 1)
+
+
+def _add_all(elements: Any, found: set[int]) -> None:
+    if len(elements) <= _MOST_ELEMENTS:
+        for element in list(elements):
+            found.add(id(element))
+            if type(element) is tuple:
+                found.update(map(id, element))
+
+
+def _attributes_of(value: Any) -> dict[str, Any] | None:
+    """Return an object's own attributes; None for a class, for what has none, and for what only pretends to have some."""
+    if isinstance(value, type) or type(value).__module__ == "builtins":
+        return None
+    try:
+        attributes = object.__getattribute__(value, "__dict__")
+    except Exception:  # a proxy's own idea of __dict__
+        return None
+    return attributes if type(attributes) is dict else None

@@ -1,0 +1,104 @@
+"""Whether a thread runs in a loop that has no end of its own. In: frames. Out: yes or no.
+
+A thread that sleeps once and then does something has that still to do. One that sleeps in a ``while`` at the bottom
+of its stack looks, sleeps and looks again for as long as the environment lives: it has nothing to lose. A ``for`` is no
+such loop, nor is one that returns a value: those retry, or wait for something, and then go on.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from afterglow_hook.callsite import is_library
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+OUTERMOST = 5
+"""Frames at the bottom of a stack among which the loop is looked for; tracers put two or three of their own there."""
+_DEEPEST_WALK = 100
+_MOST_CODES = 1024
+
+_spans: dict[CodeType, list[tuple[int, int]]] = {}
+
+
+def runs_for_ever(frame: FrameType | None) -> bool:
+    """Return whether one of the outermost frames that are not the standard library's stands in an endless loop."""
+    return any(in_endless_loop(each.f_code, each.f_lasti) for each in _outside(frame)[-OUTERMOST:])
+
+
+def module_of(frame: FrameType | None) -> str:
+    """Return the module whose function a thread runs, of the frames that are not the standard library's; "": of none."""
+    outside = _outside(frame)
+    return str(outside[-1].f_globals.get("__name__")) if outside else ""
+
+
+def _outside(frame: FrameType | None) -> list[FrameType]:
+    found: list[FrameType] = []
+    for _ in range(_DEEPEST_WALK):
+        if frame is None:
+            break
+        if not is_library(frame.f_code.co_filename):
+            found.append(frame)
+        frame = frame.f_back
+    return found
+
+
+def in_endless_loop(code: CodeType, at: int) -> bool:
+    """Return whether the instruction at this offset lies in a ``while`` that returns nothing."""
+    spans = _spans.get(code)
+    if spans is None:
+        if len(_spans) >= _MOST_CODES:
+            _spans.clear()
+        spans = _spans[code] = endless_loops(code)
+    return any(begin <= at <= end for begin, end in spans)
+
+
+def endless_loops(code: CodeType) -> list[tuple[int, int]]:
+    """Return the first and last offset of each ``while`` loop that returns nothing."""
+    steps = _instructions(code)
+    names = {offset: name for offset, name, _ in steps}
+    loops = []
+    for offset, name, argument in steps:
+        begin = _jumps_back_to(offset, name, argument)
+        if begin is None or "FOR_ITER" in (names.get(begin), names.get(begin + 2)):
+            continue
+        if not _returns_a_value(code, steps, begin, offset):
+            loops.append((begin, offset))
+    return loops
+
+
+def _instructions(code: CodeType) -> list[tuple[int, str, int]]:
+    """Return (offset, name, argument) of each instruction; ``dis`` does as much, and costs 5 ms to import."""
+    import opcode  # noqa: PLC0415 - most functions never start a thread
+
+    steps, extended = [], 0
+    raw = code.co_code
+    for offset in range(0, len(raw), 2):
+        name, argument = opcode.opname[raw[offset]], raw[offset + 1] | extended
+        extended = argument << 8 if name == "EXTENDED_ARG" else 0
+        if not extended:
+            steps.append((offset, name, argument))
+    return steps
+
+
+def _jumps_back_to(offset: int, name: str, argument: int) -> int | None:
+    """Return where a jump to what lies before it leads; None for any other instruction."""
+    if sys.version_info >= (3, 11):
+        is_loop = "BACKWARD" in name and "NO_INTERRUPT" not in name  # the latter waits in an ``await``
+        return offset + 2 - 2 * argument if is_loop else None
+    target = 2 * argument
+    return target if name.startswith(("JUMP_ABSOLUTE", "POP_JUMP_IF")) and target < offset else None
+
+
+def _returns_a_value(code: CodeType, steps: list[tuple[int, str, int]], begin: int, end: int) -> bool:
+    before = ("", 0)
+    for offset, name, argument in steps:
+        if begin <= offset <= end:
+            if name == "RETURN_CONST" and code.co_consts[argument] is not None:
+                return True
+            if name == "RETURN_VALUE" and not (before[0] == "LOAD_CONST" and code.co_consts[before[1]] is None):
+                return True
+        before = (name, argument)
+    return False

@@ -1,0 +1,310 @@
+"""What each thread was left with when the handler returned, and what it did of its own accord later. Out: works.
+
+In: threads with their origins, frames and CPU clocks. The rules, in their order (docs/findings.md has them in words):
+
+1. What was handed to a thread and is still in hand is the work of who gave it, at the line that gave it.
+2. A thread that this invocation started is work, unless it waits to be given some or goes round in an endless loop.
+3. Any other is work while it awaits an answer to what it has sent since the handler was entered.
+4. What a thread does after a wait with an end of its own, one that had begun before this invocation, is left over from
+   whoever had woken it, else from the invocation before this one.
+5. CPU that a thread takes between two looks is evidence only if there is a lot of it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from afterglow_hook import acts, current, handoffs, origins, sockets
+from afterglow_hook.batches import lying_about
+from afterglow_hook.loops import runs_for_ever
+from afterglow_hook.waits import (
+    CHILD,
+    IDLE,
+    IO,
+    LOCKED,
+    RUNNING,
+    SLEEPING,
+    STANDING,
+    WAITING,
+    is_idle_code,
+    place_of,
+    state_in,
+    system_call,
+    thread_state,
+    timeout_of,
+)
+from afterglow_hook.work import WAITING_ONCE, ActedWork, HandedWork, ThreadWork, Work, thread_cpu_ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import Any
+
+    from afterglow_hook.origins import Origin
+
+MOVED_NS = 5_000_000
+"""CPU in the gap that makes a finding of a thread that had looked idle: more than draining a log queue takes."""
+MOVES = 2
+"""Gaps in a row with as much CPU that make a finding of a thread that waits again where it waited before."""
+BURNING_NS = 300_000
+"""CPU between the return and the look that shows that a thread works on, and does not just put things away."""
+MOST_LOOKED_AT = 2_000
+TICK_NS = 5_000_000
+"""Of the kernel's clock that says when a connection was last used; a tick is 1 to 4 ms."""
+HOUSEKEEPERS = ("pymongo", "sentry_sdk.monitor", "kafka.coordinator", "kazoo", "paho", "trio", "loky", "joblib")
+"""Modules whose threads look after connections and workers, and carry nothing of the user's by themselves."""
+
+
+def others() -> list[threading.Thread]:
+    """Return the threads of this process but the current one."""
+    active = threading._active  # type: ignore[attr-defined]
+    if len(active) < 2:
+        return []
+    me = threading.get_ident()
+    return [thread for ident, thread in list(active.items()) if ident != me][:MOST_LOOKED_AT]
+
+
+def frames_of(threads: list[threading.Thread]) -> dict[int, Any]:
+    """Return the innermost frame of each, by ident; not of the current one.
+
+    Our own frame would hold the dictionary: with it in there, a cycle would keep every thread's locals until the next gc.
+    """
+    frames = sys._current_frames() if threads else {}
+    frames.pop(threading.get_ident(), None)
+    return frames
+
+
+def is_followed(origin: Origin | None) -> bool:
+    """Return whether a thread is judged by itself: no pool's worker, no internal extension."""
+    return origin is not None and origin.what != "pool" and not origin.is_extension
+
+
+def clocks() -> dict[int, int | None]:
+    """Return the CPU clocks of the threads that an invocation has started, at the moment of the return."""
+    return {
+        id(thread): thread_cpu_ns(thread.native_id)
+        for thread in others()
+        if (origin := origins.threads.get(id(thread))) is not None
+        and is_followed(origin)
+        and origin.work is None
+        and origin.request_id is not None
+    }
+
+
+# -- when the handler has returned ---------------------------------------------------------------------------
+
+
+def left(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
+    """Yield what threads have been left with; ``before``: ``clocks`` at the return."""
+    yield from _acted()
+    threads = others()
+    frames = frames_of(threads)
+    for thread in threads:
+        origin = origins.threads.get(id(thread))
+        if origin is None or not is_followed(origin):
+            continue
+        cpu_ns, ident = thread_cpu_ns(thread.native_id), thread.ident or 0
+        is_known = origin.looked_ns and cpu_ns == origin.entry_cpu_ns  # since the entry it has done nothing
+        origin.cpu_ns, origin.looked_ns = cpu_ns, now_ns
+        held = handoffs.in_hand.get(ident)
+        if is_known and not held:
+            continue
+        frame = frames.get(ident)
+        origin.place = place_of(frame)[0]
+        if held:
+            yield from _handed(origin, thread, frame, now_ns)
+        if origin.work is None and not handoffs.in_hand.get(ident):
+            burned_ns = _difference(cpu_ns, before.get(id(thread)))
+            state = _left_with(origin, thread, frame, now_ns, burned_ns)
+            if state is not None:
+                yield ThreadWork(_set_in_motion(origin), state, now_ns, thread, origin)
+    yield from _queued(now_ns)
+
+
+def _difference(now_ns: int | None, before_ns: int | None) -> int:
+    return 0 if now_ns is None or before_ns is None else now_ns - before_ns
+
+
+def _handed(origin: Origin, thread: threading.Thread, frame: FrameType | None, now_ns: int) -> Iterator[Work]:
+    """Rule 1."""
+    for handoff in settle(thread, frame):
+        if handoff.request_id is None or (handoff.work is not None and not handoff.work.over):
+            continue
+        yield HandedWork(origin, handoff, state_with(thread, frame), now_ns, thread)
+
+
+def _queued(now_ns: int) -> Iterator[Work]:
+    """Rule 1, of what nobody has taken yet."""
+    for handoff in handoffs.queued():
+        if handoff.request_id is None or (handoff.work is not None and not handoff.work.over):
+            continue
+        thread = threading._active.get(handoff.holder)  # type: ignore[attr-defined]
+        origin = origins.threads.get(id(thread))
+        if origin is not None and is_followed(origin):
+            yield HandedWork(origin, handoff, f"{handoff.queued} queued", now_ns, thread)
+
+
+def settle(thread: threading.Thread, frame: FrameType | None) -> list[handoffs.Handoff]:
+    """Return what a thread still has in hand."""
+    ident = thread.ident or 0
+    timeout = timeout_of(frame)
+    at_rest = handoffs.rests(ident, frame) or (
+        ident not in handoffs.waited_from
+        and thread_state(frame, thread.native_id) in (IDLE, SLEEPING)
+        and runs_for_ever(frame)
+    )
+    several = len(handoffs.in_hand.get(ident, ())) > 1
+    lying = lying_about(frame) if several or (at_rest and timeout is not None) else None
+    return handoffs.settle(ident, lying, at_rest=at_rest, timeout=timeout)
+
+
+def state_with(thread: threading.Thread, frame: FrameType | None) -> str:
+    """Return what a thread does that has something in hand."""
+    if handoffs.rests(thread.ident or 0, frame):
+        return "collecting a batch"
+    state = thread_state(frame, thread.native_id)
+    return {IDLE: "waiting", LOCKED: RUNNING}.get(state, state)
+
+
+def _left_with(
+    origin: Origin, thread: threading.Thread, frame: FrameType | None, now_ns: int, burned_ns: int
+) -> str | None:
+    """Return what a thread is left with, by rules 2 and 3; None: with nothing."""
+    origin.rest = None
+    if timer := _timer_state(thread, frame):
+        return timer
+    is_new = origin.request_id is not None and origin.index == current.index
+    if frame is not None and is_idle_code(frame.f_code):
+        return _idle_with(origin, frame, is_new=is_new)
+    if frame is None:
+        return RUNNING if is_new else None  # it has not begun yet
+    call = system_call(thread.native_id or 0)
+    state = state_in(call)
+    if state == LOCKED and burned_ns >= BURNING_NS:
+        state = RUNNING  # waits for the interpreter's lock, and burns CPU whenever it gets it
+    if state == SLEEPING:
+        if origin.request_id is None or runs_for_ever(frame):
+            origin.rest = SLEEPING
+            return None
+        return state
+    if state in (IDLE, IO, CHILD) and call:
+        return _waiting_with(origin, thread, frame, call, state, now_ns, is_new=is_new)
+    if state == RUNNING:
+        return state if origin.request_id is not None and (is_new or not runs_for_ever(frame)) else None
+    return None
+
+
+def _idle_with(origin: Origin, frame: FrameType, *, is_new: bool) -> str | None:
+    """Of a thread that waits in the standard library: one that waits once, with an end, has something to do then."""
+    timeout = timeout_of(frame)
+    if timeout is None:
+        return None
+    if is_new and not runs_for_ever(frame):
+        return f"{WAITING_ONCE} {timeout:.3g} s"
+    origin.rest = WAITING
+    return None
+
+
+def _waiting_with(
+    origin: Origin,
+    thread: threading.Thread,
+    frame: FrameType,
+    call: tuple[int, ...],
+    state: str,
+    now_ns: int,
+    *,
+    is_new: bool,
+) -> str | None:
+    """Of a thread that the kernel lets wait: for an answer, for a message, for a child."""
+    address = acts.runtime_api()
+    if address is not None and sockets.talks_to(call, address):
+        origin.is_extension = True
+        return None
+    if state != IDLE and is_new and not runs_for_ever(frame):
+        return state
+    if _keeps_house(frame) or acts.last_method.get(thread.ident or 0) in acts.LOOKS:
+        return None
+    awaited_ms = sockets.awaited_ms(call)
+    asked_since_entry = awaited_ms is not None and now_ns - awaited_ms * 1e6 > current.entered_ns - TICK_NS
+    return IO if asked_since_entry else None
+
+
+def _keeps_house(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith(HOUSEKEEPERS):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _set_in_motion(origin: Origin) -> Origin:
+    """Return whose work it is: who started the thread, or, where that was long ago, who has set it in motion now."""
+    if origin.request_id is not None and origin.index == current.index:
+        return origin
+    return origins.Origin(origin.what, origin.name, origin.site, (current.request_id, current.index))
+
+
+def _timer_state(thread: threading.Thread, frame: Any) -> str | None:
+    if not isinstance(thread, threading.Timer):
+        return None
+    waiting = frame is None or is_idle_code(frame.f_code)
+    if waiting and not thread.finished.is_set():
+        interval_s = thread.interval  # None: until somebody sets ``finished``
+        return f"waiting for its {interval_s:g} s to pass" if isinstance(interval_s, (int, float)) else "waiting"
+    return None
+
+
+# -- when the next invocation enters -------------------------------------------------------------------------
+
+
+def woken(now_ns: int) -> Iterator[Work]:
+    """Yield what threads have done since the handler had returned, as far as nothing was known of it then."""
+    yield from _acted()
+    yield from _moved(now_ns)
+
+
+def _acted() -> Iterator[Work]:
+    """Rule 4."""
+    for act in acts.take():
+        thread = threading._active.get(act.ident)  # type: ignore[attr-defined]
+        origin = origins.threads.get(id(thread))
+        if origin is None or not is_followed(origin) or origin.rest is None or origin.work is not None:
+            continue
+        rest, origin.rest = origin.rest, None
+        if not act.slept_across or act.giver[0] is None or acts.was_sent_by_hand(act.host, act.giver[1]):
+            continue
+        if not _keeps_house(sys._current_frames().get(act.ident)):
+            yield ActedWork(origin, act, rest, thread)
+
+
+def _moved(now_ns: int) -> Iterator[Work]:
+    """Rule 5. On a loaded machine, clocks charge a thread that only looks up with more.
+
+    So it must have got elsewhere, too; or, where it stands still at the same place, have done so in the gap before.
+    """
+    del now_ns
+    for thread in others():
+        origin = origins.threads.get(id(thread))
+        if origin is None or not is_followed(origin):
+            continue
+        cpu_ns = origin.entry_cpu_ns = thread_cpu_ns(thread.native_id)
+        if origin.work is not None or origin.cpu_ns is None or handoffs.in_hand.get(thread.ident or 0):
+            continue
+        if cpu_ns is None or cpu_ns - origin.cpu_ns < MOVED_NS:
+            origin.moves = 0
+            continue
+        origin.moves += 1
+        if origin.moves >= MOVES or not _stands_where_it_did(thread, origin):
+            work = ThreadWork(origin, "looked idle, then ran on", origin.looked_ns, thread)
+            work.cpu_at_start_ns = origin.cpu_ns
+            yield work
+
+
+def _stands_where_it_did(thread: threading.Thread, origin: Origin) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    place, waits = place_of(frame)
+    return place == origin.place and (waits or thread_state(frame, thread.native_id) in STANDING)
+
+
