@@ -37,12 +37,6 @@ def awaited_ms(call: tuple[int, ...]) -> float | None:
     return min(waits, default=None)
 
 
-def is_all_answered(call: tuple[int, ...]) -> bool:
-    """Return whether the system call waits on TCP connections alone, none of which awaits an answer."""
-    found = [_tcp_info(descriptor) for descriptor in descriptors_of(call)]
-    return bool(found) and all(info is not None and unanswered_ms(info) is None for info in found)
-
-
 def talks_to(call: tuple[int, ...], address: tuple[str, int]) -> bool:
     """Return whether one of the system call's sockets is connected to this address."""
     return any(_peer(descriptor) == address for descriptor in descriptors_of(call))

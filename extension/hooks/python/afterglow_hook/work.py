@@ -15,7 +15,7 @@ from afterglow_hook import origins, wire
 from afterglow_hook.callsite import spelled
 from afterglow_hook.handoffs import waiting_since
 from afterglow_hook.loops import module_of, runs_for_ever
-from afterglow_hook.sockets import is_all_answered
+from afterglow_hook.sockets import awaited_ms
 from afterglow_hook.waits import (
     IDLE,
     IO,
@@ -194,8 +194,8 @@ class ThreadWork(Work):
             return not moved
         if self.worker is None:
             return state == IDLE
-        waits_to_hear = state == IO and call and is_all_answered(call)
-        return state in (IDLE, SLEEPING) or bool(waits_to_hear)
+        waits_to_hear = state == IO and bool(call) and awaited_ms(call or ()) is None
+        return state in (IDLE, SLEEPING) or waits_to_hear
 
     def _end_at_rest(self, now_ns: int) -> None:
         """Say when it went back to rest, as well as that is known.
