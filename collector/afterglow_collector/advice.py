@@ -28,6 +28,27 @@ REPAIRS: dict[str, str] = {
         "Wait for the child before the handler returns: wait() or communicate() on a Popen, join() on a "
         "multiprocessing.Process; subprocess.run() does it for you."
     ),
+    "alarm": (
+        "Cancel it before the handler returns, in a finally: signal.setitimer(signal.ITIMER_REAL, 0) or "
+        "signal.alarm(0). It runs on while the environment is frozen, and rings at the thaw: in the runtime's own "
+        "loop, whose end is the end of the environment, or in the next handler."
+    ),
+    "threads-left": (
+        "Make what starts it once, at module level, and use it again; or close it before the handler returns. "
+        "A Lambda environment has 1,024 processes and threads."
+    ),
+    "fd-left": (
+        "Close what the handler opens (with open(…) as file), or open it once at module level. A Lambda environment "
+        "has 1,024 descriptors; after that, opening a file or a connection fails with EMFILE."
+    ),
+    "tmp-left": (
+        "Delete what the handler writes to /tmp (tempfile.TemporaryDirectory does), or write to the same name each "
+        "time. /tmp has 512 MB unless configured otherwise, and lives as long as the environment."
+    ),
+    "killed-child": (
+        "Give the function more memory, or the child less to do at once. Check the child's exit status: a -9 (SIGKILL) "
+        "that nobody sent is the kernel's. The platform says nothing of this: to it the invocation is a success."
+    ),
 }
 
 FLUSHES: dict[str, str] = {
@@ -46,7 +67,6 @@ FLUSHES: dict[str, str] = {
     "confluent_kafka": "producer.flush()",
     "paho": "wait_for_publish() on what publish() returned",
     "logging_loki": "flush() and stop() on the handler's queue listener",
-    "apscheduler": "no scheduler: EventBridge Scheduler, or an SQS delay (DelaySeconds), keeps the time while nobody is awake",
     "mixpanel": "flush() on the BufferedConsumer",
     "amplitude": "client.flush()",
     "rudderstack": "analytics.flush()",
@@ -67,13 +87,18 @@ FLUSHES: dict[str, str] = {
 }
 """By top-level module: what makes its background thread send what it has, while the handler waits."""
 
+SCHEDULERS = ("apscheduler", "schedule", "sched")
+SCHEDULER_REPAIR = (
+    "Nothing keeps the time while the environment is frozen. Let a service do it: EventBridge Scheduler, or an SQS "
+    "delay (DelaySeconds), which starts an invocation of its own."
+)
 WORKER_REPAIR = (
-    "The thread serves the whole environment, so do not wait for its end; wait for what you gave it. {flush}before the "
-    "handler returns, or send from the handler itself."
+    "The thread serves the whole environment, so do not wait for its end; wait for what you gave it. {flush}before "
+    "the handler returns, or send from the handler itself."
 )
 OWN_FLUSH = (
-    "Where it is your own, let it say when it has done (queue.task_done() and queue.join(), or a Future per job), and wait "
-    "for that "
+    "Where it is your own, let it say when it is done (queue.task_done() and queue.join(), or a Future per job), and "
+    "wait for that "
 )
 WORKER_LOST = "What it had been given and had not done is lost with the environment."
 
@@ -136,6 +161,8 @@ def advise(finding: dict[str, Any]) -> list[str]:
 
 def repair_of_worker(module: str) -> str:
     """Return what to do about work that was given to a thread of this module, one that lives on."""
+    if module.partition(".")[0] in SCHEDULERS:
+        return SCHEDULER_REPAIR
     known = next((call for name, call in FLUSHES.items() if module.partition(".")[0] == name), None)
     return WORKER_REPAIR.format(flush=f"Call {known} " if known else OWN_FLUSH)
 

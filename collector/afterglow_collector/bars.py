@@ -5,7 +5,7 @@ In: the run document. Out: bars in Unix epoch milliseconds; ``chart`` draws them
 
 from typing import Any, NamedTuple
 
-from afterglow_collector.sites import by_site
+from afterglow_collector.sites import by_site, lingering_of
 from afterglow_collector.timeline import CUT_SHORT, chosen, failed, how_it_ended, span_of
 from afterglow_collector.timeline import SHORT as SHORT_ENDINGS
 
@@ -25,7 +25,7 @@ class Bar(NamedTuple):
 
 def bars_of(document: dict[str, Any]) -> list[Bar]:
     """Return the rows in the order of time, and below each what it left behind."""
-    numbered = [(nth, f) for nth, site in enumerate(by_site(document["findings"]), start=1) for f in site]
+    numbered = [(nth, f) for nth, site in enumerate(by_site(lingering_of(document)), start=1) for f in site]
     rows: list[list[Bar]] = []
     for nth, environment in enumerate(document["environments"]):
         if environment["init"]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from afterglow_collector.advice import advise
-from afterglow_collector.sites import by_site, worst
+from afterglow_collector.sites import by_site, lingering_of, worst
 from afterglow_collector.sourced import quoted_lines, site_line
 from afterglow_collector.words import headline, in_ms, invocation, listed, outcome, printable
 
@@ -23,7 +23,7 @@ REQUEST_ID_SHOWN = 8  # characters, as in a short git hash
 def lingering_blocks(document: dict[str, Any], source_root: Path | None) -> list[RenderableType]:
     """Return a block of lines for each call site that left work behind."""
     blocks: list[RenderableType] = []
-    for nth, findings in enumerate(by_site(document["findings"]), start=1):
+    for nth, findings in enumerate(by_site(lingering_of(document)), start=1):
         blocks += [Text(), *_block(nth, findings, source_root)]
     return blocks
 

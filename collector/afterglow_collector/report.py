@@ -21,6 +21,7 @@ from afterglow_collector.figures import cost_figures, invocation_figures, loss_f
 from afterglow_collector.init_modules import module_blocks
 from afterglow_collector.lingering import lingering_blocks
 from afterglow_collector.memory_curves import memory_curves
+from afterglow_collector.state_blocks import state_blocks
 from afterglow_collector.timeline import left_out, stretches_of
 from afterglow_collector.verdict import last_words_of, problem_of, title_of, verdict_of
 from afterglow_collector.words import printable
@@ -65,6 +66,7 @@ def _parts(document: dict[str, Any], columns: int, source_root: Path | None) -> 
         verdict_of(document),
     ]
     parts += lingering_blocks(document, source_root)
+    parts += state_blocks(document, source_root)
     for title, content in (
         ("Timeline", _timeline(document, inner)),
         ("Init, module by module", module_blocks(document, inner, source_root)),

@@ -5,6 +5,17 @@ In: the findings of a run document. Out: the same, grouped. Pure.
 
 from typing import Any
 
+
+def lingering_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the run's findings of work that went on after the return."""
+    return [finding for finding in document["findings"] if finding["kind"] == "lingering"]
+
+
+def others_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the run's findings of every other kind."""
+    return [finding for finding in document["findings"] if finding["kind"] != "lingering"]
+
+
 WORST_FIRST = ("lost", "resumed", "open", "done")
 
 

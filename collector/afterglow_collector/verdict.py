@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from afterglow_collector.sites import by_site
+from afterglow_collector.sites import by_site, lingering_of
 from afterglow_collector.words import counted, printable
 
 DETAIL_SHOWN = 200  # characters of a log line
@@ -66,7 +66,7 @@ def _bad(words: str) -> Text:
 def verdict_of(document: dict[str, Any]) -> Text:
     """Return the one sentence that the run was made for."""
     calls = counted(len(document["invocations"]), "invocation")
-    findings = document["findings"]
+    findings = lingering_of(document)
     if findings:
         pieces = counted(len(findings), "piece of work was", "pieces of work were")
         lines = counted(len(by_site(findings)), "call site")

@@ -14,6 +14,11 @@ HEADLINES = {
     "executor": "A pool still had work when its handler returned",
     "asyncio-task": "An asyncio task was unfinished when its handler returned",
     "process": "A child process outlived its handler",
+    "alarm": "An interval timer (signal.setitimer, signal.alarm) was still set when its handler returned",
+    "threads-left": "Threads pile up: each invocation starts one more, and none ends",
+    "fd-left": "Open files grow with every invocation",
+    "tmp-left": "/tmp grows with every invocation",  # noqa: S108 - a name for Lambda's ephemeral storage
+    "killed-child": "The kernel killed a child process for memory, and the handler went on",
 }
 """One sentence per ``what``; a kind that is newer than this table is named as it is."""
 
@@ -68,8 +73,13 @@ def listed(names: list[str], most: int = 5) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
+WORKER_HEADLINE = "A background thread still had work when the handler that gave it returned"
+
+
 def headline(finding: dict[str, Any]) -> str:
     """Return what happened, in one sentence without its full stop."""
+    if finding.get("worker") is not None and finding["what"] == "thread":
+        return WORKER_HEADLINE
     return HEADLINES.get(finding["what"], f"Work of kind {finding['what']} went on after its handler had returned")
 
 

@@ -33,7 +33,7 @@ def _text_or_none(value: object) -> bool:
 
 
 def _what(value: object) -> bool:
-    return value in ("thread", "timer", "executor", "asyncio-task", "process")
+    return value in ("thread", "timer", "executor", "asyncio-task", "process", "alarm")
 
 
 def _site(value: object) -> bool:
@@ -112,6 +112,10 @@ FIELDS: dict[str, dict[str, Any]] = {
         "system": _number,
         "own": _whole,
         "unlooked": _whole,
+        "rss": _whole_or_none,
+        "peak": _whole_or_none,
+        "threads": _whole_or_none,
+        "fds": _whole_or_none,
         "works": _updates,
     },
     "ended": {"w": _whole, "at": _whole, "cpu": _whole_or_none},
@@ -126,6 +130,15 @@ FIELDS: dict[str, dict[str, Any]] = {
         "files": _texts,
         "nodes": _import_nodes,
         "own": _whole,
+    },
+    "pile": {
+        "what": lambda value: value == "threads-left",
+        "name": _text,
+        "site": _site,
+        "id": _text_or_none,
+        "n": _whole_or_none,
+        "count": _whole,
+        "of": _whole,
     },
     "touched": {"n": _whole, "last": _whole, "names": _texts, "own": _whole},
     "gave-up": {"error": _text},

@@ -83,10 +83,6 @@ class FrozenTime:
         """Return how much of the interval the environment lay frozen."""
         return sum(_within_ns(window, start_ns, end_ns) for window in self.windows)
 
-    def first_thaw_after(self, at_ns: int) -> int | None:
-        """Return when the first freeze that began after ``at_ns`` ended."""
-        return next((w.to_ns for w in self.windows if w.latest_from_ns > at_ns), None)
-
 
 def _within_ns(window: Window, start_ns: int, end_ns: int) -> int:
     """Return how much of a freeze lay in the interval: all of it if it fits, none if it fits beside, else what can."""

@@ -10,7 +10,8 @@ from typing import Any
 from afterglow import deadlines, invokes, lifecycle, next_call, proc, stacks, ticks
 from afterglow.lifecycle import Event, State
 from afterglow.parts import AFTER_RETURN_MS, Parts
-from afterglow.running import WORKER_GONE
+from afterglow.running import WORKER_GONE, Running
+from afterglow.state_findings import Seen, Whose, killed, piled
 from afterglow.teller import agent_cpu_ms
 
 MESSAGE_CHARACTERS = 256
@@ -77,6 +78,8 @@ def _on_returned(parts: Parts, pid: int, fact: Fact) -> None:
     if running is None:
         return
     running.seen = ticks.seen_at_return(parts, pid)
+    running.own = own_figures(running.seen, fact, time.monotonic_ns())
+    _tell_states(parts, running)
     site = parts.own_code.choose(fact.get("origin", []))
     running.error_origin = stacks.spelled(site) if site is not None else None
     running.error_message = _message(parts, fact)
@@ -92,6 +95,35 @@ def _on_returned(parts: Parts, pid: int, fact: Fact) -> None:
         parts.teller.invocations(parts.recorder, before=before, patient=parts.platform_reports())
 
 
+LATE_NS = 20_000_000
+"""A look that comes so long after the return no longer shows what was there then."""
+
+
+def own_figures(seen: dict[str, Any], fact: Fact, now_ns: int) -> dict[str, Any]:
+    """Return what the process knows of itself, as far as nobody was there in time to see it."""
+    own = {"rss_bytes": fact["rss"], "peak_rss_bytes": fact["peak"], "threads": fact["threads"], "fds": fact["fds"]}
+    is_late = now_ns - fact["at"] > LATE_NS
+    return {name: value for name, value in own.items() if value is not None and (is_late or not seen[name])}
+
+
+def _tell_states(parts: Parts, running: Running) -> None:
+    """Tell what has grown up to this return, and whom the kernel has killed during the invocation."""
+    whose = Whose(running.request_id, running.index, running.trace)
+    if parts.gets_invokes:  # else several workers' figures alternate
+        for grown in parts.states.grown({**running.seen, **running.own}):
+            _tell_state(parts, grown, whose)
+    if parts.sampler.biggest_child is None:
+        return
+    kills = (proc.read_oom_kills() or 0) - parts.oom_kills_before
+    if kills > 0:
+        parts.oom_kills_before += kills
+        _tell_state(parts, killed(kills, parts.sampler.biggest_child, parts.recorder.memory_mb), whose)
+
+
+def _tell_state(parts: Parts, seen: Seen, whose: Whose) -> None:
+    parts.teller.accept(parts.states.found(parts.lingering.prefix, seen, whose, round(time.time() * 1000)))
+
+
 def _message(parts: Parts, fact: Fact) -> str | None:
     """Return what the exception says, if that may be told; the hook asks the same setting, and cuts it as short."""
     message: str | None = fact.get("message") if parts.settings.error_messages else None
@@ -103,6 +135,13 @@ def _on_found(parts: Parts, pid: int, fact: Fact) -> None:
         parts.lingering.announce(pid, announced)
     for cancelled in fact["lost"]:
         parts.lingering.cancelled(pid, cancelled)
+
+
+def _on_pile(parts: Parts, pid: int, fact: Fact) -> None:
+    del pid
+    running = parts.recorder.running.get(fact["id"])
+    whose = Whose(fact["id"], fact["n"], running.trace if running is not None else None)
+    _tell_state(parts, piled(fact, parts.own_code.choose(fact["site"])), whose)
 
 
 def _on_ended(parts: Parts, pid: int, fact: Fact) -> None:
@@ -138,6 +177,7 @@ _READERS: dict[str, Callable[[Parts, int, Fact], None]] = {
     "returned": _on_returned,
     "found": _on_found,
     "ended": _on_ended,
+    "pile": _on_pile,
     "imports": _on_imports,
     "touched": _on_imports,
     "gave-up": _on_gave_up,

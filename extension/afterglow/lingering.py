@@ -131,7 +131,7 @@ class Lingering:
         return piece.started_ms == started_ms
 
     def burned(self, pid: int, work: int, cpu_ns: int) -> None:
-        """Note the CPU that a process has taken since it started: what it had taken before it was found is not counted."""
+        """Note the CPU of a process since it started: what it had taken before it was found is not counted."""
         piece = self.pieces.get((pid, work))
         if piece is not None and piece.fact["burned"] is not None:
             piece.cpu_ns = max(0, cpu_ns - piece.fact["burned"])
@@ -159,7 +159,7 @@ class Lingering:
         """Note that the environment is gone: what had not ended is lost."""
         for piece in self.pieces.values():
             gone_ns = piece.vanished_ns
-            if gone_ns is not None and (gone_ns < at_ns - KILLING_NS or self.frozen.first_thaw_after(gone_ns)):
+            if gone_ns is not None and (gone_ns < at_ns - KILLING_NS or self.frozen.between_ns(gone_ns, at_ns)):
                 piece.ended_ns = gone_ns  # long before, or before a freeze: nobody has killed it
             if piece.ended_ns is None:
                 piece.reason = reason
@@ -196,8 +196,7 @@ class Lingering:
         later = next((b for b in self.beginnings.values() if b.at_ns > found_ns and b.pid in (None, pid)), None)
         ended_ns = piece.ended_ns
         if ended_ns is not None:
-            thaw_ns = self.frozen.first_thaw_after(found_ns)
-            outlived = thaw_ns is not None and ended_ns > self._freeze_began(thaw_ns)
+            outlived = self.frozen.between_ns(found_ns, ended_ns) > 0
             if not outlived and (later is None or ended_ns < later.at_ns):
                 return
         elif later is None or not piece.woke:
@@ -206,16 +205,13 @@ class Lingering:
         piece.resumed = later if later is not None else Beginning(found_ns, "", 0)
 
     def _date_the_end(self, piece: Piece) -> None:
-        """Of work that has ended between two looks: it outlived a freeze that lay between them, or else was over soon."""
+        """Of work that ended between two looks: it outlived a freeze that lay between them, or else was over soon."""
         since_ns, ended_ns = piece.ended_since_ns, piece.ended_ns
         if since_ns is None or ended_ns is None:
             return
         piece.ended_since_ns = None
-        if not any(since_ns < w.to_ns <= ended_ns for w in self.frozen.windows):
+        if not self.frozen.between_ns(since_ns, ended_ns):
             piece.ended_ns = since_ns
-
-    def _freeze_began(self, thaw_ns: int) -> int:
-        return next(w.latest_from_ns for w in self.frozen.windows if w.to_ns == thaw_ns)
 
     @staticmethod
     def _changes(piece: Piece) -> list[str]:

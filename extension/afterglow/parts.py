@@ -17,6 +17,7 @@ from afterglow.own_code import OwnCode
 from afterglow.poller import Poller
 from afterglow.recorder import Boot, Recorder
 from afterglow.sampler import Sampler
+from afterglow.state_findings import StateFindings
 from afterglow.teller import Teller, read_clock
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Parts:
         self.recorder = Recorder(boot, self.frozen, int(memory) if memory.isdigit() else None, on_demand=on_demand)
         self.recorder.reports_alone = not self.gets_invokes
         self.own_code = OwnCode()
+        self.states = StateFindings()
         self.lingering = Lingering(env_id, self.frozen, self.own_code.choose)
         started_at_ms = read_clock().at_ms(boot.started_ns)
         self.teller = Teller(self.settings, environ, json.loads(handoff.identity), env_id, started_at_ms)

@@ -19,7 +19,12 @@ SOURCES = ("platform", "hook", "observed")
 """Where a figure comes from, best first: the Telemetry API, the hook in the runtime, /proc and our own clock."""
 
 OUTCOMES = ("open", "done", "resumed", "lost")
-WHATS = ("thread", "timer", "executor", "asyncio-task", "process")
+FINDINGS = {
+    "lingering": ("thread", "timer", "executor", "asyncio-task", "process", "alarm"),
+    "state": ("threads-left", "fd-left", "tmp-left"),
+    "ending": ("killed-child",),
+}
+"""Kinds of findings → what each can be about (docs/findings.md)."""
 
 
 class Environment(NamedTuple):
@@ -107,14 +112,15 @@ class Report(NamedTuple):
 class Finding(NamedTuple):
     """One piece of work that went on after its handler had returned; sent again when its outcome changes.
 
+    Or, of another kind, something that crosses invocations or explains one; then it is sent once, and counts nothing.
     ``changes`` names what this line adds to the counts (lingering, resumed, lost, ended), so that lines
     add up whatever their order; the line with the highest ``revision`` is the finding as last known.
     """
 
     finding_id: str
     revision: int
-    kind: str  # lingering
-    what: str  # WHATS
+    kind: str  # FINDINGS
+    what: str  # FINDINGS
     name: str  # the thread's name, the task's coroutine, the job's function, the program
     file: str | None  # the call site in the user's code that started it
     line: int | None

@@ -43,6 +43,7 @@ class Running:
         "invoked_ns",
         "is_invited",
         "memory_looks",
+        "own",
         "peak_rss_bytes",
         "pid",
         "platform",
@@ -70,6 +71,7 @@ class Running:
         self.error_message: str | None = None
         self.platform: dict[str, Any] = {}  # fields of platform.Said
         self.seen: dict[str, Any] = {}  # fields of Invocation, from /proc at the return
+        self.own: dict[str, Any] = {}  # some of the same, from the hook: the look at /proc came too late for them
         self.curve: list[tuple[int, int]] = []  # (mono ns, RSS bytes)
         self.peak_rss_bytes: int | None = None
         self.memory_looks = 0  # how often its stacks were asked for, because memory was running out
@@ -132,8 +134,9 @@ def judge(running: Running, context: Context) -> tuple[str, str]:
 def figures_of(running: Running) -> tuple[dict[str, Any], dict[str, str]]:
     """Return fields of Invocation with the best figure there is, and where each is from."""
     fact = running.returned
-    figures: dict[str, Any] = dict(running.seen)
+    figures: dict[str, Any] = {**running.seen, **running.own}
     sources = {name: "observed" for name, value in figures.items() if value is not None}
+    sources.update(dict.fromkeys(running.own, "hook"))
     if fact is not None:
         duration_ms = (fact["at"] - fact["from"]) / 1e6
         user_ms, system_ms = fact["user"] * 1000, fact["system"] * 1000

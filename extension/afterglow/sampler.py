@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from afterglow.census import Census
 from afterglow.kept import KeptFile
-from afterglow.proc import RESTART_PEAK, ProcStat, parse_peak_rss_bytes, read_fd_count, tells_fd_count
+from afterglow.proc import RESTART_PEAK, ProcStat, parse_peak_rss_bytes, read_fd_count, read_text, tells_fd_count
 
 GROWTH = 1.4
 CALM_SHARE = 0.03  # RSS that moves by less than this is calm
@@ -45,6 +45,7 @@ class Sampler:
         self.interval_ms = first_ms
         self.peak_rss_bytes: int | None = None
         self.peak_fds: int | None = None
+        self.biggest_child: tuple[str, int] | None = None  # its command, and its RSS
         self._before_bytes: int | None = None
         self.high_water = HighWater(proc)
         self._census = Census(proc)
@@ -53,18 +54,26 @@ class Sampler:
     def start(self) -> None:
         """Begin anew: an invocation has begun, or its handler has returned."""
         self.interval_ms = self.first_ms
-        self.peak_rss_bytes = self.peak_fds = None
+        self.peak_rss_bytes = self.peak_fds = self.biggest_child = None
 
     def look(self, runtime_pid: int | None) -> Look:
         """Read the processes now."""
         look = self._read(runtime_pid)
         self.peak_rss_bytes = _higher(self.peak_rss_bytes, look.rss_bytes)
         self.peak_fds = _higher(self.peak_fds, look.fds)
+        if len(look.tree) > 1:
+            self._look_at_children(look.tree[1:])
         most_ms = self.most_ms
         first_ms = most_ms if self._census.reads > MANY_PROCESSES else self.first_ms
         self.interval_ms = next_interval_ms(self.interval_ms, self._before_bytes, look.rss_bytes, first_ms, most_ms)
         self._before_bytes = look.rss_bytes
         return look
+
+    def _look_at_children(self, children: list[ProcStat]) -> None:
+        biggest = max(children, key=lambda stat: stat.rss_bytes)
+        if self.biggest_child is None or biggest.rss_bytes > self.biggest_child[1]:
+            command = (read_text(f"{self.proc}/{biggest.pid}/comm") or "a child").strip()
+            self.biggest_child = command, biggest.rss_bytes
 
     def _read(self, runtime_pid: int | None) -> Look:
         tree = self._census.tree(runtime_pid) if runtime_pid is not None else []
@@ -73,7 +82,8 @@ class Sampler:
         if self._fds_in_size is None:
             self._fds_in_size = tells_fd_count(self.proc)
         fds = read_fd_count(runtime_pid, self.proc, in_size=self._fds_in_size)
-        return Look(tree, sum([stat.rss_bytes for stat in tree]), fds)
+        # Of a process that is on its way out, no memory is left to be seen: that is nothing known, not 0.
+        return Look(tree, sum([stat.rss_bytes for stat in tree]) or None, fds)
 
 
 class HighWater:

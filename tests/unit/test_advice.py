@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from afterglow.records import OUTCOMES, WHATS
+from afterglow.records import FINDINGS, OUTCOMES
 from afterglow_collector.advice import CONSEQUENCES, OTHER_REPAIR, REPAIRS, advise
 from afterglow_collector.words import HEADLINES
 
@@ -14,7 +14,9 @@ def found(what: str = "thread", outcome: str = "resumed", state: str = "") -> di
 
 
 def test_the_tables_cover_every_kind_and_every_outcome() -> None:
-    assert set(WHATS) == set(REPAIRS) == set(HEADLINES)
+    whats = {what for kind in FINDINGS.values() for what in kind}
+
+    assert whats == set(REPAIRS) == set(HEADLINES)
     assert set(OUTCOMES) == set(CONSEQUENCES)
 
 

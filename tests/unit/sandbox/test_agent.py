@@ -14,7 +14,10 @@ from tests.unit.sandbox.extension_process import Extension
 
 MS = 1_000_000
 RETURNED_FACT = {"t": "returned", "id": "r-1", "n": 1, "from": 1, "at": 2, "error": None, "user": 0, "system": 0}
-RETURNED = json.dumps(RETURNED_FACT | {"own": 1, "unlooked": 0, "works": []}, separators=(",", ":")).encode()
+RETURNED = json.dumps(
+    RETURNED_FACT | {"own": 1, "unlooked": 0, "rss": None, "peak": None, "threads": None, "fds": None, "works": []},
+    separators=(",", ":"),
+).encode()
 
 
 class Hook:
@@ -41,7 +44,17 @@ class Hook:
 
     def returned(self, request_id: str, since_ns: int, **changed: object) -> None:
         fact = {"id": request_id, "n": self.index, "from": since_ns, "at": time.monotonic_ns(), "error": None}
-        fact |= {"user": 0.002, "system": 0.001, "own": 40_000, "unlooked": 0, "works": []}
+        fact |= {
+            "user": 0.002,
+            "system": 0.001,
+            "own": 40_000,
+            "unlooked": 0,
+            "rss": None,
+            "peak": None,
+            "threads": None,
+            "fds": None,
+            "works": [],
+        }
         self.say("returned", **(fact | changed))
 
     def found(self, work: int, request_id: str, **changed: object) -> None:

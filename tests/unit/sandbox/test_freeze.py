@@ -156,14 +156,6 @@ def test_an_invocation_outside_the_window_changes_nothing(start_ns: int, end_ns:
     assert [Window(10, 40, 90)] == time.windows
 
 
-def test_the_first_thaw_after_a_moment_is_the_end_of_the_first_freeze_that_can_have_begun_later() -> None:
-    time = frozen((10, 12, 20), (30, 35, 50))
-
-    assert 20 == time.first_thaw_after(11)
-    assert 50 == time.first_thaw_after(12)
-    assert time.first_thaw_after(35) is None
-
-
 def test_only_so_many_windows_are_kept() -> None:
     time = frozen(*((n, n, n + 1) for n in range(0, 4 * KEPT_WINDOWS, 2)))
 

@@ -32,7 +32,15 @@ class Story:
 
     def found(self, at: float, work: int = 1, **fields: Any) -> "Story":
         fact = {"w": work, "what": "thread", "name": "send", "site": [["app.py", 7, "handler"]], "id": "r-1", "n": 1}
-        fact |= {"state": "sleeping", "at": int(at * MS), "jobs": 1, "pid": None, "worker": None, "burned": None, **fields}
+        fact |= {
+            "state": "sleeping",
+            "at": int(at * MS),
+            "jobs": 1,
+            "pid": None,
+            "worker": None,
+            "burned": None,
+            **fields,
+        }
         self.lingering.announce(RUNTIME, fact)
         return self
 

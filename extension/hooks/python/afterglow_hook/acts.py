@@ -1,8 +1,9 @@
 """What a thread does of its own accord: the HTTP requests that it begins, the jobs that it submits. Out: Acts.
 
 A thread that waits for its time to come does nothing that can be seen at the return. When it then acts in somebody
-else's invocation, that is the evidence: a batch is sent, a reminder comes late. ``http.client`` keeps the method of the
-request that it begins in an attribute, which is observed; ``requests``, ``urllib3``, ``botocore`` and most SDKs end there.
+else's invocation, that is the evidence: a batch is sent, a reminder comes late. ``http.client`` keeps the method of
+the request that it begins in an attribute, which is observed: ``requests``, ``urllib3``, ``botocore`` and most SDKs
+end there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ LOOKS = ("GET", "HEAD", "OPTIONS")
 _NEXT_EVENT = "/extension/event/next"
 _MOST_ACTS = 256
 _MOST_HOSTS = 1_000
+
 
 class Act:
     """Something that a background thread began to do."""
@@ -62,7 +64,7 @@ last_method: dict[int, str] = {}
 
 
 class Method:
-    """``HTTPConnection._method``: written as a request begins. Without ``__get__`` it is read from the instance as ever."""
+    """``HTTPConnection._method``: written as a request begins; without ``__get__``, read from the instance as ever."""
 
     def __set__(self, connection: Any, method: str | None) -> None:
         connection.__dict__["_method"] = method
@@ -135,7 +137,7 @@ def runtime_api() -> tuple[str, int] | None:
 
 def take() -> list[Act]:
     """Return what was begun since the last call."""
-    global begun  # noqa: PLW0603 - this module's own
+    global begun
     taken, begun = begun, []
     return taken
 

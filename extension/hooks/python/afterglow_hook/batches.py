@@ -1,7 +1,7 @@
 """What a thread has collected and not sent yet. In: its frames. Out: the addresses of what lies in its collections.
 
-A worker that sends in batches takes each item at once, puts it into a list, and waits for more. Whether an item is still
-there is seen in the lists, sets, deques and dictionaries that its functions and their objects have.
+A worker that sends in batches takes each item at once, puts it into a list, and waits for more. Whether an item is
+still there is seen in the lists, sets, deques and dictionaries that its functions and their objects have.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _add_all(elements: Any, found: set[int]) -> None:
 
 
 def _attributes_of(value: Any) -> dict[str, Any] | None:
-    """Return an object's own attributes; None for a class, for what has none, and for what only pretends to have some."""
+    """Return an object's own attributes; None for a class, for what has none, and for a proxy that pretends to."""
     if isinstance(value, type) or type(value).__module__ == "builtins":
         return None
     try:

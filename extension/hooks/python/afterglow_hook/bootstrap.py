@@ -7,12 +7,13 @@ Works with awslambdaric 3 and 4: both look ``_get_handler`` and ``handle_event_r
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what ``signal`` wraps, without its enums (3 ms)
 import os
 import resource
 import time
 from _thread import get_ident as _get_ident
 
-from afterglow_hook import current, imports, origins, wire
+from afterglow_hook import current, figures, imports, origins, wire
 from afterglow_hook.callsite import site_of_error, spelled
 
 TYPE_CHECKING = False
@@ -33,9 +34,14 @@ _look: ModuleType | None = None
 def _looking() -> Any:
     """Return the looks, or None while no work was ever started: 0.8 ms that most cold starts need not pay."""
     global _look  # noqa: PLW0603 - as above
-    if _look is None and origins.any_noted():
+    if _look is None and (origins.any_noted() or _alarm_is_set()):
         from afterglow_hook import look as _look  # noqa: PLC0415 - as above
     return _look
+
+
+def _alarm_is_set() -> bool:
+    """Return whether an interval timer runs, other than one that Init has set."""
+    return not current.alarm_of_init and bool(_signal.getitimer(_signal.ITIMER_REAL)[0])
 
 
 def give_up(error: BaseException) -> None:
@@ -163,6 +169,7 @@ class _Invocation:
         "clocks",
         "entered_ns",
         "error",
+        "highest_rss_kib",
         "index",
         "left_ns",
         "message",
@@ -180,12 +187,16 @@ class _Invocation:
         self.message: dict[str, str] = {}
         self.entered_ns = self.left_ns = self.own_ns = self.index = 0
         self.clocks: dict[int, int | None] = {}
-        self.usage_in = self.usage_out = (0.0, 0.0)
+        self.usage_in: tuple[float, ...] = (0.0, 0.0)
+        self.usage_out: tuple[float, ...] = (0.0, 0.0)
+        self.highest_rss_kib = 0
 
     def enter(self) -> None:
         """Tell the extension at once: should the handler never return, this is all there will be."""
         began_ns = time.monotonic_ns()
         try:
+            if not current.index:
+                current.alarm_of_init = _alarm_is_set()
             _begin(self.request_id)
             self.index = current.index
             fact: dict[str, Any] = {"t": "entered", "id": self.request_id, "n": self.index}
@@ -217,7 +228,8 @@ class _Invocation:
         if not current.alive:
             return
         try:
-            self.usage_out = resource.getrusage(resource.RUSAGE_SELF)[:2]
+            self.usage_out = resource.getrusage(resource.RUSAGE_SELF)
+            self.highest_rss_kib = self.usage_out[2]
             looking = _looking()
             self.clocks = looking.clocks() if looking else {}
         except Exception as error:
@@ -236,6 +248,8 @@ class _Invocation:
             looking = _looking()
             updates = looking.updates() if looking else []
             _tell_found(looking.after_return(self.clocks) if looking else [])
+            for fact in looking.heaps() if looking else ():
+                wire.send(fact)
             fact = {
                 "t": "returned",
                 "id": self.request_id,
@@ -247,6 +261,7 @@ class _Invocation:
                 "user": self.usage_out[0] - self.usage_in[0],
                 "system": self.usage_out[1] - self.usage_in[1],
                 "unlooked": looking.take_unlooked() if looking else 0,
+                **figures.own(self.highest_rss_kib),
             }
             if self.error is not None:
                 fact["origin"] = self.origin

@@ -11,6 +11,8 @@ previous: "tuple[str | None, int | None]" = (None, None)
 """(request id, index) of the invocation that returned before this one."""
 previous_left_ns = 0
 """When that one returned."""
+alarm_of_init = False
+"""Whether Init has set an interval timer that interrupts, as a sampling profiler does: that is a design."""
 handler_thread: "int | None" = None
 """threading.get_ident() of the thread that runs the handler."""
 alive = True

@@ -1,4 +1,4 @@
-"""The guard around every observer. In: a function that notes something. Out: one that neither raises nor outlives us."""
+"""The guard around every observer. In: a function that notes something. Out: one that cannot raise."""
 
 from __future__ import annotations
 

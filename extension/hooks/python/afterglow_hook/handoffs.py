@@ -78,10 +78,12 @@ class Items(deque):  # type: ignore[misc]
         self.known = 0  # items that ``givers`` accounts for
 
     def append(self, item: Any) -> None:
+        """Note what is put in."""
         super().append(item)
         note_put(self, sys._getframe(1))
 
     def popleft(self) -> Any:
+        """Note what is taken out."""
         item = super().popleft()
         note_taken(self, item)
         return item
@@ -98,10 +100,12 @@ class Waiters(deque):  # type: ignore[misc]
     """The locks that threads wait for in one Condition."""
 
     def append(self, waiter: Any) -> None:
+        """Note who begins to wait."""
         super().append(waiter)
         note_wait(waiter, id(self), sys._getframe(1))
 
     def remove(self, waiter: Any) -> None:
+        """Note whose wait is over."""
         super().remove(waiter)
         note_woken(waiter, sys._getframe(1))
 
@@ -201,7 +205,12 @@ def _hand_over(ident: int, handoff: Handoff) -> None:
     held = in_hand.setdefault(ident, [])
     before = held[-1] if held else None
     if before is not handoff:
-        if before is not None and not before.taken and not before.queued and handoff.is_from(_giver_of(before), before.site):
+        if (
+            before is not None
+            and not before.taken
+            and not before.queued
+            and handoff.is_from(_giver_of(before), before.site)
+        ):
             held.pop()  # it had been woken to take just this
             handoff.work = handoff.work or before.work
             if before.work is not None:
@@ -288,13 +297,11 @@ def settle(ident: int, lying: set[int] | None, *, at_rest: bool, timeout: float 
 def forget_thread(ident: int) -> list[Handoff]:
     """Forget a thread that ends; return what it had in hand."""
     for table in (waiting_since, waited_from, _waits_in, _places, _unacted):
-        table.pop(ident, None)  # type: ignore[attr-defined]
+        table.pop(ident, None)
     return in_hand.pop(ident, None) or []
 
 
 def forget_all() -> None:
     """In a forked child: its parent's threads are not there."""
     for table in (waiting_since, waited_from, in_hand, _waiters, _waits_in, _places, _fed, _unacted):
-        table.clear()  # type: ignore[attr-defined]
-
-
+        table.clear()

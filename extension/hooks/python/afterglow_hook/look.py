@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 
-from afterglow_hook import origins, threads
+from afterglow_hook import alarms, origins, threads
+from afterglow_hook.piles import heaps as heaps  # noqa: PLC0414 - a look's last step, for ``bootstrap``
 from afterglow_hook.threads import MOST_LOOKED_AT
 from afterglow_hook.threads import clocks as clocks  # noqa: PLC0414 - a look's first step, for ``bootstrap``
 from afterglow_hook.waits import IDLE, process_alive, task_state
@@ -48,7 +49,14 @@ def after_return(before: dict[int, int | None]) -> list[Work]:
     """
     now_ns = time.monotonic_ns()
     found: list[Work] = []
-    for scan in (threads.left(now_ns, before), _jobs(now_ns), _tasks(now_ns), _handed_over(now_ns), _processes(now_ns)):
+    for scan in (
+        threads.left(now_ns, before),
+        _jobs(now_ns),
+        _tasks(now_ns),
+        _handed_over(now_ns),
+        _processes(now_ns),
+        alarms.left(now_ns),
+    ):
         found += _bounded(scan)
     return found
 
@@ -117,7 +125,7 @@ def _processes(now_ns: int) -> Iterator[Work]:
 
 def at_entry() -> list[Work]:
     """Return what threads have done since, of which nothing was known: woken by the thaw, or never idle at all."""
-    return _bounded(threads.woken(time.monotonic_ns()))
+    return _bounded(threads.woken())
 
 
 def take_unlooked() -> int:

@@ -29,7 +29,7 @@ def runs_for_ever(frame: FrameType | None) -> bool:
 
 
 def module_of(frame: FrameType | None) -> str:
-    """Return the module whose function a thread runs, of the frames that are not the standard library's; "": of none."""
+    """Return the module whose function a thread runs, the standard library aside; "" where there is no other."""
     outside = _outside(frame)
     return str(outside[-1].f_globals.get("__name__")) if outside else ""
 

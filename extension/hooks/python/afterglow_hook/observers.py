@@ -7,6 +7,7 @@ Modules that are not imported yet get theirs when they are: importing asyncio fo
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import threading
@@ -82,7 +83,49 @@ class _Active(dict):  # type: ignore[type-arg]
         super().__delitem__(ident)
 
 
+class RawThread:
+    """A thread that ``_thread.start_new_thread`` has started, of which ``threading`` knows nothing."""
+
+    def __init__(self, ident: int, name: str) -> None:
+        self.ident = ident
+        self.name = name
+        self.native_id = _newest_native_id()
+
+    def is_alive(self) -> bool:
+        """Return whether the interpreter still runs it."""
+        return self.ident in sys._current_frames()
+
+
+def _newest_native_id() -> int | None:
+    """Return the kernel's id of the thread that was made last, of those that ``threading`` does not know."""
+    known = {thread.native_id for thread in list(threading._active.values())}  # type: ignore[attr-defined]
+    known.update(thread.native_id for thread in list(origins.raw_threads.values()))
+    found = [int(name) for name in os.listdir("/proc/self/task") if int(name) not in known]  # noqa: PTH208 - no pathlib in here
+    return found[-1] if found else None
+
+
+def _watch_raw_threads() -> None:
+    """``_thread.start_new_thread`` is C's own; what it was called with is known when it has returned."""
+    start = _thread.start_new_thread
+
+    def start_new_thread(function: Any, *args: Any) -> int:
+        ident: int = start(function, *args)
+        note_raw_thread(ident, function, sys._getframe(1))
+        return ident
+
+    _thread.start_new_thread = _thread.start_new = start_new_thread
+
+
+@guarded
+def note_raw_thread(ident: int, function: Any, start: Any) -> None:
+    """Note who calls ``_thread.start_new_thread``; ``start`` is its frame."""
+    thread = RawThread(ident, _named(function) or "a thread")
+    origins.raw_threads[ident] = thread
+    origins.note(origins.threads, id(thread), Origin("thread", thread.name, site_of(start)))
+
+
 def _watch_threads() -> None:
+    _watch_raw_threads()
     threading._limbo = _Limbo(threading._limbo)  # type: ignore[attr-defined]
     threading._active = _Active(threading._active)  # type: ignore[attr-defined]
     threading._deque = handoffs.Waiters  # type: ignore[attr-defined]
@@ -282,7 +325,7 @@ def note_cancelled(tasks: Any) -> None:
 
 
 def _watch_queues(module: ModuleType) -> None:
-    """A ``Queue`` keeps its items in a deque that it makes as it is made; ``threading``'s waiters: _watch_threads."""
+    """``Queue.__init__`` makes a deque for its items."""
     module.deque = handoffs.Items  # type: ignore[attr-defined]
 
 
@@ -322,6 +365,30 @@ def _note_child(pid: int, origin: Origin) -> None:
 
     origin.born = process_born(pid)
     origins.note(origins.processes, pid, origin)
+
+
+def _in_forking_parent() -> None:
+    note_fork(sys._getframe(1))
+
+
+@guarded
+def note_fork(fork: Any) -> None:
+    """Note who calls ``os.fork``; ``fork`` is the frame that does. subprocess and multiprocessing note their own."""
+    if fork.f_globals.get("__name__") in ("multiprocessing.popen_fork", "subprocess", "multiprocessing.forkserver"):
+        return
+    pid = _newest_child()
+    if pid is not None and pid not in origins.processes:
+        _note_child(pid, Origin("process", "os.fork", site_of(fork)))
+
+
+def _newest_child() -> int | None:
+    """Return the child that the current thread has just forked: ``os.fork`` tells its pid to nobody but its caller."""
+    try:
+        with open(f"/proc/self/task/{threading.get_native_id()}/children", encoding="ascii") as children:  # noqa: PTH123 - no pathlib in here
+            pids = children.read().split()
+    except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+        return None
+    return int(pids[-1]) if pids else None
 
 
 class _Children(set):  # type: ignore[type-arg]
@@ -431,4 +498,4 @@ def install() -> None:
         if module is not None:
             _observe(name, module)
     sys.meta_path.insert(0, _Watcher())
-    os.register_at_fork(after_in_child=_in_forked_child)
+    os.register_at_fork(after_in_parent=_in_forking_parent, after_in_child=_in_forked_child)

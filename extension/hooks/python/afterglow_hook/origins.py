@@ -78,6 +78,7 @@ class Origin:
 
 
 threads: dict[int, Origin] = {}  # id(Thread) →
+raw_threads: dict[int, Any] = {}  # ident → an observers.RawThread
 jobs: dict[int, Origin] = {}  # id(Future or AsyncResult) →
 tasks: dict[int, Origin] = {}  # id(Task) →
 handed_over: dict[int, Origin] = {}  # id(coroutine) → until the loop's thread has made its task
@@ -149,6 +150,6 @@ def any_noted() -> bool:
 
 def forget_all() -> None:
     """In a forked child: nothing of what the parent had started exists here."""
-    for table in (threads, jobs, tasks, handed_over, processes):
+    for table in (threads, raw_threads, jobs, tasks, handed_over, processes):
         table.clear()
     crews.clear()

@@ -19,7 +19,6 @@ from afterglow_hook import acts, current, handoffs, origins, sockets
 from afterglow_hook.batches import lying_about
 from afterglow_hook.loops import runs_for_ever
 from afterglow_hook.waits import (
-    CHILD,
     IDLE,
     IO,
     LOCKED,
@@ -60,16 +59,30 @@ HOUSEKEEPERS = ("pymongo", "sentry_sdk.monitor", "kafka.coordinator", "kazoo", "
 def others() -> list[threading.Thread]:
     """Return the threads of this process but the current one."""
     active = threading._active  # type: ignore[attr-defined]
-    if len(active) < 2:
+    if len(active) < 2 and not origins.raw_threads:
         return []
     me = threading.get_ident()
-    return [thread for ident, thread in list(active.items()) if ident != me][:MOST_LOOKED_AT]
+    found = [thread for ident, thread in list(active.items()) if ident != me]
+    return [*found, *_raw_threads()][:MOST_LOOKED_AT]
+
+
+def _raw_threads() -> list[Any]:
+    """Return the threads that ``threading`` does not know of; of those that have ended, nobody else takes notice."""
+    if not origins.raw_threads:
+        return []
+    running = sys._current_frames()
+    running.pop(threading.get_ident(), None)
+    for ident, thread in list(origins.raw_threads.items()):
+        if ident not in running or ident in threading._active:  # type: ignore[attr-defined]
+            del origins.raw_threads[ident]
+            origins.threads.pop(id(thread), None)
+    return list(origins.raw_threads.values())
 
 
 def frames_of(threads: list[threading.Thread]) -> dict[int, Any]:
     """Return the innermost frame of each, by ident; not of the current one.
 
-    Our own frame would hold the dictionary: with it in there, a cycle would keep every thread's locals until the next gc.
+    Our own frame would hold the dictionary: a cycle, which would keep every thread's locals until the next gc.
     """
     frames = sys._current_frames() if threads else {}
     frames.pop(threading.get_ident(), None)
@@ -91,6 +104,18 @@ def clocks() -> dict[int, int | None]:
         and origin.work is None
         and origin.request_id is not None
     }
+
+
+class Seen:
+    """What is known of a thread, beside where it stands."""
+
+    __slots__ = ("at_ns", "burned_ns", "is_new", "origin")
+
+    def __init__(self, origin: Origin, at_ns: int, burned_ns: int) -> None:
+        self.origin = origin
+        self.at_ns = at_ns
+        self.burned_ns = burned_ns  # CPU since the handler's return
+        self.is_new = origin.request_id is not None and origin.index == current.index  # of this invocation's
 
 
 # -- when the handler has returned ---------------------------------------------------------------------------
@@ -117,7 +142,7 @@ def left(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
             yield from _handed(origin, thread, frame, now_ns)
         if origin.work is None and not handoffs.in_hand.get(ident):
             burned_ns = _difference(cpu_ns, before.get(id(thread)))
-            state = _left_with(origin, thread, frame, now_ns, burned_ns)
+            state = _left_with(thread, frame, Seen(origin, now_ns, burned_ns))
             if state is not None:
                 yield ThreadWork(_set_in_motion(origin), state, now_ns, thread, origin)
     yield from _queued(now_ns)
@@ -168,66 +193,63 @@ def state_with(thread: threading.Thread, frame: FrameType | None) -> str:
     return {IDLE: "waiting", LOCKED: RUNNING}.get(state, state)
 
 
-def _left_with(
-    origin: Origin, thread: threading.Thread, frame: FrameType | None, now_ns: int, burned_ns: int
-) -> str | None:
+def _left_with(thread: threading.Thread, frame: FrameType | None, seen: Seen) -> str | None:
     """Return what a thread is left with, by rules 2 and 3; None: with nothing."""
-    origin.rest = None
+    seen.origin.rest = None
     if timer := _timer_state(thread, frame):
         return timer
-    is_new = origin.request_id is not None and origin.index == current.index
-    if frame is not None and is_idle_code(frame.f_code):
-        return _idle_with(origin, frame, is_new=is_new)
     if frame is None:
-        return RUNNING if is_new else None  # it has not begun yet
+        return RUNNING if seen.is_new else None  # it has not begun yet
+    if is_idle_code(frame.f_code):
+        return _idle_with(frame, seen)
     call = system_call(thread.native_id or 0)
     state = state_in(call)
-    if state == LOCKED and burned_ns >= BURNING_NS:
+    if state == LOCKED and seen.burned_ns >= BURNING_NS:
         state = RUNNING  # waits for the interpreter's lock, and burns CPU whenever it gets it
-    if state == SLEEPING:
-        if origin.request_id is None or runs_for_ever(frame):
-            origin.rest = SLEEPING
-            return None
-        return state
-    if state in (IDLE, IO, CHILD) and call:
-        return _waiting_with(origin, thread, frame, call, state, now_ns, is_new=is_new)
-    if state == RUNNING:
-        return state if origin.request_id is not None and (is_new or not runs_for_ever(frame)) else None
-    return None
+    judge = {SLEEPING: _sleeping_with, RUNNING: _running_with}.get(state)
+    if judge is not None:
+        return judge(frame, seen)
+    return _waiting_with(thread, frame, seen, call) if call and state != LOCKED else None
 
 
-def _idle_with(origin: Origin, frame: FrameType, *, is_new: bool) -> str | None:
+def _idle_with(frame: FrameType, seen: Seen) -> str | None:
     """Of a thread that waits in the standard library: one that waits once, with an end, has something to do then."""
     timeout = timeout_of(frame)
     if timeout is None:
         return None
-    if is_new and not runs_for_ever(frame):
+    if seen.is_new and not runs_for_ever(frame):
         return f"{WAITING_ONCE} {timeout:.3g} s"
-    origin.rest = WAITING
+    seen.origin.rest = WAITING
     return None
 
 
-def _waiting_with(
-    origin: Origin,
-    thread: threading.Thread,
-    frame: FrameType,
-    call: tuple[int, ...],
-    state: str,
-    now_ns: int,
-    *,
-    is_new: bool,
-) -> str | None:
+def _sleeping_with(frame: FrameType, seen: Seen) -> str | None:
+    """Of a thread that sleeps: one that does so again and again looks for something in between."""
+    if seen.origin.request_id is None or runs_for_ever(frame):
+        seen.origin.rest = SLEEPING
+        return None
+    return SLEEPING
+
+
+def _running_with(frame: FrameType, seen: Seen) -> str | None:
+    if seen.origin.request_id is None or (not seen.is_new and runs_for_ever(frame)):
+        return None
+    return RUNNING
+
+
+def _waiting_with(thread: threading.Thread, frame: FrameType, seen: Seen, call: tuple[int, ...]) -> str | None:
     """Of a thread that the kernel lets wait: for an answer, for a message, for a child."""
     address = acts.runtime_api()
     if address is not None and sockets.talks_to(call, address):
-        origin.is_extension = True
+        seen.origin.is_extension = True
         return None
-    if state != IDLE and is_new and not runs_for_ever(frame):
+    state = state_in(call)
+    if state != IDLE and seen.is_new and not runs_for_ever(frame):
         return state
     if _keeps_house(frame) or acts.last_method.get(thread.ident or 0) in acts.LOOKS:
         return None
     awaited_ms = sockets.awaited_ms(call)
-    asked_since_entry = awaited_ms is not None and now_ns - awaited_ms * 1e6 > current.entered_ns - TICK_NS
+    asked_since_entry = awaited_ms is not None and seen.at_ns - awaited_ms * 1e6 > current.entered_ns - TICK_NS
     return IO if asked_since_entry else None
 
 
@@ -259,10 +281,10 @@ def _timer_state(thread: threading.Thread, frame: Any) -> str | None:
 # -- when the next invocation enters -------------------------------------------------------------------------
 
 
-def woken(now_ns: int) -> Iterator[Work]:
+def woken() -> Iterator[Work]:
     """Yield what threads have done since the handler had returned, as far as nothing was known of it then."""
     yield from _acted()
-    yield from _moved(now_ns)
+    yield from _moved()
 
 
 def _acted() -> Iterator[Work]:
@@ -279,12 +301,11 @@ def _acted() -> Iterator[Work]:
             yield ActedWork(origin, act, rest, thread)
 
 
-def _moved(now_ns: int) -> Iterator[Work]:
+def _moved() -> Iterator[Work]:
     """Rule 5. On a loaded machine, clocks charge a thread that only looks up with more.
 
     So it must have got elsewhere, too; or, where it stands still at the same place, have done so in the gap before.
     """
-    del now_ns
     for thread in others():
         origin = origins.threads.get(id(thread))
         if origin is None or not is_followed(origin):
@@ -306,5 +327,3 @@ def _stands_where_it_did(thread: threading.Thread, origin: Origin) -> bool:
     frame = sys._current_frames().get(thread.ident or 0)
     place, waits = place_of(frame)
     return place == origin.place and (waits or thread_state(frame, thread.native_id) in STANDING)
-
-

@@ -105,7 +105,7 @@ def thread_state(frame: FrameType | None, tid: int | None) -> str:
 
 
 def system_call(tid: int) -> tuple[int, ...] | None:
-    """Return the system call that a thread is in: (number, arguments…); () while it runs, None: the kernel won't say."""
+    """Return the system call that a thread is in: (number, arguments…); (): it runs; None: the kernel won't say."""
     try:
         fd = os.open(f"/proc/self/task/{tid}/syscall", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -215,9 +215,7 @@ class ThreadWork(Work):
 class HandedWork(ThreadWork):
     """What one invocation gave to a thread that lives on; it ends when the thread has done it."""
 
-    def __init__(
-        self, started: Origin, handoff: Handoff, state: str, at_ns: int, thread: threading.Thread
-    ) -> None:
+    def __init__(self, started: Origin, handoff: Handoff, state: str, at_ns: int, thread: threading.Thread) -> None:
         origin = origins.Origin(started.what, started.name, handoff.site, (handoff.request_id, handoff.index))
         before = started.work
         self.handoff = handoff
