@@ -39,13 +39,27 @@ def _looking() -> Any:
 
 
 def give_up(error: BaseException) -> None:
-    """Switch the hook off for good, and say so once."""
-    if current.alive:
-        current.alive = False
-        os.write(2, f"afterglow: hook switched off: {type(error).__name__}: {error}\n".encode())
-        wire.send({"t": "gave-up", "error": type(error).__name__})
-        wire.close()
-        imports.end()
+    """Switch the hook off for good, and say so once. Never raises, never waits: it stands in the user's own calls."""
+    if not current.alive:
+        return
+    current.alive = False
+    name = type(error).__name__
+    steps: tuple[Callable[[], None], ...] = (lambda: _say(name, error), lambda: _tell(name), wire.close, imports.end)
+    for step in steps:
+        try:
+            step()
+        except Exception:  # noqa: S112 - at the edge of the function's own stack, say: each of the others may still do
+            continue
+
+
+def _say(name: str, error: BaseException) -> None:
+    from afterglow_hook import aloud  # noqa: PLC0415 - most functions never hear from us
+
+    aloud.say(f"hook switched off: {name}: {error}")
+
+
+def _tell(name: str) -> None:
+    wire.send({"t": "gave-up", "error": name})
 
 
 def attach(bootstrap: ModuleType) -> None:

@@ -31,6 +31,8 @@ def guarded(note: Callable[..., None]) -> Callable[..., None]:
         if current.alive:
             try:
                 note(*args)
+            except RecursionError:  # no room for us at the edge of the function's own stack: this start is not noted
+                origins.overflowed += 1
             except Exception as error:
                 bootstrap.give_up(error)
 
@@ -194,7 +196,9 @@ def _watch_uvloop(_: ModuleType) -> None:
 
 def _tell_unseen(what: str, why: str) -> None:
     """Say aloud what this environment's findings will lack: once on stderr, once in the ledger."""
-    os.write(2, f"afterglow: no {what} can be found here: {why}\n".encode())
+    from afterglow_hook import aloud  # noqa: PLC0415 - most functions never hear from us
+
+    aloud.say(f"no {what} can be found here: {why}")
     wire.send({"t": "unseen", "what": what, "why": why})
 
 
@@ -401,7 +405,9 @@ def _observe(name: str, module: ModuleType) -> None:
     try:
         WATCHED[name](module)
     except Exception as error:
-        os.write(2, f"afterglow: cannot watch {name}: {type(error).__name__}: {error}\n".encode())
+        from afterglow_hook import aloud  # noqa: PLC0415 - as above
+
+        aloud.say(f"cannot watch {name}: {type(error).__name__}: {error}")
 
 
 def _in_forked_child() -> None:
