@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from afterglow_hook import bootstrap, current, origins, wire
+from afterglow_hook import bootstrap, current, leaves, origins, wire
 from afterglow_hook.callsite import site_of
 from afterglow_hook.origins import Origin
 
@@ -354,7 +354,7 @@ def _named(thing: Any) -> str | None:
 # -- on import -----------------------------------------------------------------------------------------------
 
 WATCHED: dict[str, Callable[[ModuleType], None]] = {
-    "awslambdaric.bootstrap": bootstrap.attach,
+    "awslambdaric.bootstrap": leaves.attach,
     "asyncio": _watch_run,
     "asyncio.base_events": _watch_create_task,
     "asyncio.tasks": _watch_tasks,
