@@ -1,4 +1,4 @@
-"""The process in which ``measures/hook.py`` times the hook: the runtime client's own call, bare and hooked.
+"""The process in which ``measures/hook.py`` times the hook: the runtime client's own calls, bare and hooked.
 
 In, as arguments: the folder with the handler, rounds, calls per round, pause between calls in ms. Out, on stdout:
 ``{"bare": [[ns, …], …], "hooked": […]}``, a list per round. The pairing is as close as can be: same process, same
@@ -11,32 +11,40 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from inspect import getattr_static
+from types import FunctionType
 from typing import Any
 
 from awslambdaric import bootstrap
-from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
+from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
 
 import afterglow_hook
 
 
-class Client:
-    """Stands where the runtime client has its connection: takes the answer, and sends it nowhere."""
-
-    marshaller = LambdaMarshaller()
+class Hooked(LambdaRuntimeClient):
+    """Has no connection: takes the answer, and sends it nowhere."""
 
     def post_invocation_result(self, *_: object) -> None:
         """Take an answer."""
 
 
-def time_calls(handle: Callable[..., Any], handler: Callable[..., Any], calls: int, pause_s: float) -> list[int]:
-    """Return how long each call of ``handle_event_request`` took, in ns."""
+class Bare(Hooked):
+    """The same, for which the hook does not stand in."""
+
+    wait_next_invocation = LambdaRuntimeClient.wait_next_invocation
+
+
+def time_calls(client: LambdaRuntimeClient, handler: Callable[..., Any], calls: int, pause_s: float) -> list[int]:
+    """Return how long each call of ``handle_event_request``, and getting hold of the next one, took, in ns."""
     took = []
-    client = Client()
+    handle = bootstrap.handle_event_request
+    client.wait_next_invocation  # noqa: B018 - it is looked up once before the first invocation
     for _ in range(calls):
-        request_id = str(uuid.uuid4())
+        request_id = bootstrap._GLOBAL_AWS_REQUEST_ID = str(uuid.uuid4())
         time.sleep(pause_s)
         began_ns = time.perf_counter_ns()
         handle(client, handler, request_id, b"{}", "application/json", None, None, "arn:x", "0", None, None)
+        client.wait_next_invocation  # noqa: B018 - as above
         took.append(time.perf_counter_ns() - began_ns)
     return took
 
@@ -44,17 +52,15 @@ def time_calls(handle: Callable[..., Any], handler: Callable[..., Any], calls: i
 def main() -> None:
     """Time both, in turns."""
     folder, rounds, calls, pause_ms = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-    bare = bootstrap.handle_event_request
     afterglow_hook.install()
-    hooked = bootstrap.handle_event_request
-    if hooked is bare:
+    if isinstance(getattr_static(LambdaRuntimeClient, "wait_next_invocation"), FunctionType):
         sys.exit("the hook has not attached itself to awslambdaric")
     sys.path.insert(0, folder)
     handler = importlib.import_module("app").handler
-    arms = {"bare": bare, "hooked": hooked}
+    arms = {"bare": Bare("nobody"), "hooked": Hooked("nobody")}
     found: dict[str, list[list[int]]] = {name: [] for name in arms}
-    for handle in arms.values():
-        time_calls(handle, handler, calls, 0)  # does not count
+    for client in arms.values():
+        time_calls(client, handler, calls, 0)  # does not count
     for turn in range(rounds):
         for name in list(arms) if turn % 2 else reversed(arms):
             found[name].append(time_calls(arms[name], handler, calls, pause_ms / 1000))

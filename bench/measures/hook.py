@@ -32,10 +32,10 @@ PACES_MS = {"5 ms apart": 5.0, "back to back": 0.0}
 METHOD = f"""\
 A function with {MODULES} modules, each with containers at module level, and {THREADS} threads that wait in
 `queue.get`. From outside: `awslambdaric.bootstrap.handle_event_request` in one process, with the hook and without it
-in turns, {ROUNDS} rounds of {CALLS} calls each, a listener reading the facts in another process; *added* is the median
-over the rounds of the differences between the rounds' medians. It contains both looks, the facts' JSON and the system
-calls that send them. From inside: `hook_ms` of the Invocation records of {RIE_CALLS} invocations under RIE; all but
-the sending of the last fact is in there."""
+in turns, up to where the client asks for the next event, {ROUNDS} rounds of {CALLS} calls each, a listener reading the
+facts in another process; *added* is the median over the rounds of the differences between the rounds' medians. It
+contains both looks, the facts' JSON and the system calls that send them. From inside: `hook_ms` of the Invocation
+records of {RIE_CALLS} invocations under RIE; all but the sending of the last fact is in there."""
 
 MODULE = """\
 CACHE = {{str(n): n for n in range(100)}}

@@ -83,6 +83,10 @@ class FrozenTime:
         """Return how much of the interval the environment lay frozen."""
         return sum(_within_ns(window, start_ns, end_ns) for window in self.windows)
 
+    def lay_between(self, start_ns: int, end_ns: int) -> bool:
+        """Return whether a freeze lay between two moments awake: most of one, for when it began is known vaguely."""
+        return any(2 * _within_ns(window, start_ns, end_ns) > window.frozen_ns for window in self.windows)
+
 
 def _within_ns(window: Window, start_ns: int, end_ns: int) -> int:
     """Return how much of a freeze lay in the interval: all of it if it fits, none if it fits beside, else what can."""

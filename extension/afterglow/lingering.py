@@ -159,7 +159,7 @@ class Lingering:
         """Note that the environment is gone: what had not ended is lost."""
         for piece in self.pieces.values():
             gone_ns = piece.vanished_ns
-            if gone_ns is not None and (gone_ns < at_ns - KILLING_NS or self.frozen.between_ns(gone_ns, at_ns)):
+            if gone_ns is not None and (gone_ns < at_ns - KILLING_NS or self.frozen.lay_between(gone_ns, at_ns)):
                 piece.ended_ns = gone_ns  # long before, or before a freeze: nobody has killed it
             if piece.ended_ns is None:
                 piece.reason = reason
@@ -196,7 +196,7 @@ class Lingering:
         later = next((b for b in self.beginnings.values() if b.at_ns > found_ns and b.pid in (None, pid)), None)
         ended_ns = piece.ended_ns
         if ended_ns is not None:
-            outlived = self.frozen.between_ns(found_ns, ended_ns) > 0
+            outlived = self.frozen.lay_between(found_ns, ended_ns)
             if not outlived and (later is None or ended_ns < later.at_ns):
                 return
         elif later is None or not piece.woke:
@@ -210,7 +210,7 @@ class Lingering:
         if since_ns is None or ended_ns is None:
             return
         piece.ended_since_ns = None
-        if not self.frozen.between_ns(since_ns, ended_ns):
+        if not self.frozen.lay_between(since_ns, ended_ns):
             piece.ended_ns = since_ns
 
     @staticmethod

@@ -46,7 +46,8 @@ def start(tmp_path: Path, runtime_client: Path, extension: Extension) -> Iterato
         folder = tmp_path / f"function-{len(started)}"
         folder.mkdir()
         write_app(folder, source)
-        runtime = Runtime(folder, runtime_client, python, extension=None if alone else extension, **options)
+        client = options.pop("client", runtime_client)
+        runtime = Runtime(folder, client, python, extension=None if alone else extension, **options)
         started.append(runtime)
         return runtime
 

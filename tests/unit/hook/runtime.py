@@ -138,16 +138,16 @@ class Runtime:
         parsed: dict[str, Any] = json.loads(line)
         return parsed
 
-    def send(self, event: object = None) -> str:
-        """Begin an invocation; return its request id."""
+    def send(self, event: object = None, **more: object) -> str:
+        """Begin an invocation; return its request id. ``more``: the event's ``body`` as it comes, and ``headers``."""
         self.requests += 1
-        command = json.dumps({"id": f"r-{self.requests}", "event": event}) + "\n"
+        command = json.dumps({"id": f"r-{self.requests}", "event": event, **more}) + "\n"
         os.write(self._commands, command.encode())
         return f"r-{self.requests}"
 
-    def invoke(self, event: object = None) -> dict[str, Any]:
+    def invoke(self, event: object = None, **more: object) -> dict[str, Any]:
         """Run one invocation; with an extension, wait until the hook has told of its return."""
-        request_id = self.send(event)
+        request_id = self.send(event, **more)
         answer = self.answer()
         if self.extension is not None:
             self.extension.until("returned", id=request_id)

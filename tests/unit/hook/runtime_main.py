@@ -22,9 +22,7 @@ if "WITH_HOOK" in os.environ:
 else:
     installed = []
 
-from awslambdaric import bootstrap  # noqa: E402 - the hook is there first, as on Lambda
-from awslambdaric.lambda_runtime_client import InvocationRequest  # noqa: E402
-from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller  # noqa: E402
+from awslambdaric import bootstrap, lambda_runtime_client  # noqa: E402 - the hook is there first, as on Lambda
 
 
 def answer(**parts):
@@ -32,12 +30,10 @@ def answer(**parts):
     answers.flush()
 
 
-class Client:
-    """What bootstrap.run needs of a Runtime API client."""
+class Native:
+    """What awslambdaric has in C: its connection to the Runtime API."""
 
-    marshaller = LambdaMarshaller()
-
-    def wait_next_invocation(self):
+    def next(self):
         line = b""
         while not line.endswith(b"\n"):
             byte = commands.read(1)  # unbuffered: a forked worker must not have read its sibling's commands
@@ -45,31 +41,32 @@ class Client:
                 os._exit(0)  # whatever still runs, the environment is over
             line += byte
         command = json.loads(line)
-        return InvocationRequest(
-            invoke_id=command["id"],
-            event_body=json.dumps(command["event"]).encode(),
-            content_type="application/json",
-            client_context=None,
-            cognito_identity=None,
-            invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:f",
-            deadline_time_in_ms="4000000000000",
-            tenant_id=None,
-            x_amzn_trace_id=None,
-            invocation_id=None,
-        )
+        body = command["body"] if "body" in command else json.dumps(command["event"])
+        return body.encode(), {
+            "Lambda-Runtime-Aws-Request-Id": command["id"],
+            "Lambda-Runtime-Deadline-Ms": "4000000000000",
+            "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:123456789012:function:f",
+            "Content-Type": "application/json",
+            **command.get("headers", {}),
+        }
 
-    def post_invocation_result(self, invoke_id, result, content_type="application/json", invocation_id=None):
+    def post_invocation_result(self, invoke_id, result, content_type, invocation_id=None):
         answer(id=invoke_id, result=json.loads(result))
 
-    def post_invocation_error(self, invoke_id, error, xray_fault, invocation_id=None):
+    def post_error(self, invoke_id, error, xray_fault, invocation_id=None):
         xray = json.loads(xray_fault)
         answer(id=invoke_id, error=json.loads(error), xray={**xray, "paths": sorted(xray["paths"])})  # made from a set
 
-    def post_init_error(self, error, error_type=None):
+
+class Client(lambda_runtime_client.LambdaRuntimeClient):
+    """The client's own, but for one thing that it says over HTTP."""
+
+    def post_init_error(self, error, error_type_override=None):
         answer(init_error=error)
 
 
+lambda_runtime_client.runtime_client = Native()
 if "FORK_FIRST" in os.environ and os.fork():  # as the runtime of Managed Instances makes its workers
     os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
 answer(ready=True, installed=installed, pid=os.getpid())
-bootstrap.run(os.environ["_HANDLER"], Client())
+bootstrap.run(os.environ["_HANDLER"], Client("nobody"))

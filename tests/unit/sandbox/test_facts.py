@@ -46,6 +46,16 @@ FACTS: dict[str, dict[str, Any]] = {
         "works": [UPDATE],
     },
     "ended": {"t": "ended", "w": 1, "at": 11, "cpu": None},
+    "pile": {
+        "t": "pile",
+        "what": "threads-left",
+        "name": "work",
+        "site": [["/var/task/app.py", 7, "handler"]],
+        "id": "r-5",
+        "n": 5,
+        "count": 5,
+        "of": 5,
+    },
     "gave-up": {"t": "gave-up", "error": "KeyError"},
     "unseen": {"t": "unseen", "what": "asyncio-task", "why": "uvloop makes them in C"},
     "imports": {

@@ -33,6 +33,15 @@ def install() -> bool:
         observers.install()
         wire.say_hello(began_ns, stacks.arm() if connected else None)
     except Exception as error:
-        os.write(2, f"afterglow: hook not installed: {type(error).__name__}: {error}\n".encode())
+        _say_why(error)
         return False
     return True
+
+
+def _say_why(error: Exception) -> None:
+    try:
+        from afterglow_hook import aloud  # noqa: PLC0415 - as above
+
+        aloud.say(f"hook not installed: {type(error).__name__}: {error}")
+    except Exception:  # noqa: S110 - a hook of which not even this can be read, or an error that cannot be spelled
+        pass

@@ -1,8 +1,8 @@
-"""Around the runtime client's own two calls: the handler's import and each invocation. Out: facts.
+"""Init and invocations, as the runtime client goes through them. In: its bootstrap module. Out: facts.
 
-This file's name is part of its function: awslambdaric strips leading frames of files called ``bootstrap.py``
-from the stack trace that it reports, so the one frame that stands above the user's handler is never seen.
-Works with awslambdaric 3 and 4: both look ``_get_handler`` and ``handle_event_request`` up as globals.
+``leaves`` tells what the client is at. Where it cannot, in a client of another shape, we stand around two of its
+calls: ``_get_handler`` and ``handle_event_request``, which every version looks up as globals. This file's name is part
+of that: awslambdaric strips leading frames of files called ``bootstrap.py`` from the stack trace that it reports.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # what ``signal`` wraps, without its enums (3 ms)
 import os
 import resource
+import sys
 import time
 from _thread import get_ident as _get_ident
 
 from afterglow_hook import current, figures, imports, origins, wire
 from afterglow_hook.callsite import site_of_error, spelled
+from afterglow_hook.guard import give_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,39 +46,22 @@ def _alarm_is_set() -> bool:
     return not current.alarm_of_init and bool(_signal.getitimer(_signal.ITIMER_REAL)[0])
 
 
-def give_up(error: BaseException) -> None:
-    """Switch the hook off for good, and say so once."""
-    if current.alive:
-        current.alive = False
-        os.write(2, f"afterglow: hook switched off: {type(error).__name__}: {error}\n".encode())
-        wire.send({"t": "gave-up", "error": type(error).__name__})
-        wire.close()
-        imports.end()
-
-
-def attach(bootstrap: ModuleType) -> None:
-    """Put our versions of the two globals into awslambdaric.bootstrap; twice is once."""
-    if getattr(bootstrap, "_afterglow_attached", False):
-        return
-    bootstrap._afterglow_attached = True  # type: ignore[attr-defined]
-    bootstrap._get_handler = _timed_import(bootstrap._get_handler)  # type: ignore[attr-defined]
-    bootstrap.handle_event_request = _observed(bootstrap.handle_event_request)  # type: ignore[attr-defined]
-    if hasattr(bootstrap, "make_error"):
-        bootstrap.make_error = _noted(bootstrap.make_error)  # type: ignore[attr-defined]
+def stand_around(bootstrap: Any) -> None:
+    """Put our versions of the two globals into awslambdaric.bootstrap."""
+    bootstrap._get_handler = _timed_import(bootstrap._get_handler)
+    bootstrap.handle_event_request = _observed(bootstrap.handle_event_request)
 
 
 def _timed_import(get_handler: Callable[[str], Any]) -> Callable[[str], Any]:
     def _get_handler(handler: str) -> Any:
-        _connect_fork()
-        _safely(imports.begin)
+        connect_fork()
+        safely(imports.begin)
         began_ns, cpu_ns = time.monotonic_ns(), time.process_time_ns()
         failed: dict[str, Any] = {"error": "unknown"}
         try:
             found = get_handler(handler)
         except BaseException as raised:
-            failed = {"error": getattr(raised, "exception_type", None) or type(raised).__name__}
-            failed["origin"] = _origin_of_import(raised)
-            failed.update(_message_of(raised))
+            failed = failure_of(raised)
             raise
         else:
             failed = {"error": None}
@@ -84,16 +69,23 @@ def _timed_import(get_handler: Callable[[str], Any]) -> Callable[[str], Any]:
         finally:
             fact = {"t": "init", "from": began_ns, "at": time.monotonic_ns(), **failed}
             wire.send({**fact, "cpu": time.process_time_ns() - cpu_ns})
-            _safely(imports.end_of_init)
+            safely(imports.end_of_init)
 
     return _get_handler
 
 
-def _safely(step: Callable[[], None]) -> None:
+def safely(step: Callable[[], None]) -> None:
+    """Take a step of ours; give up if it raises."""
     try:
         step()
     except Exception as error:
         give_up(error)
+
+
+def failure_of(raised: BaseException) -> dict[str, Any]:
+    """Return the fields that tell what an import has raised."""
+    error = getattr(raised, "exception_type", None) or type(raised).__name__
+    return {"error": error, "origin": _origin_of_import(raised), **_message_of(raised)}
 
 
 def _origin_of_import(raised: BaseException) -> list[list[object]]:
@@ -149,17 +141,66 @@ def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
     return _handle_event_request
 
 
-def _noted(make_error: Callable[..., Any]) -> Callable[..., Any]:
+def noted(make_error: Callable[..., Any], note_raised: Callable[[BaseException | None], None]) -> Callable[..., Any]:
     """Note the errors that no handler raised: an event that is no JSON, a result that cannot become any."""
 
     def _make_error(*parts: Any, **named: Any) -> Any:
-        invocation = _open.get(parts[3]) if len(parts) > 3 else None  # message, type, stack trace, request id
-        if invocation is not None and invocation.error is None:
-            invocation.error = str(parts[1])
-            invocation.message = _message_of(parts[0])
+        safely(lambda: _note_error(*parts))
         return make_error(*parts, **named)
 
+    def _note_error(message: Any, kind: Any, trace: Any, request_id: Any = None) -> None:
+        del trace
+        if not current.alive or wire.is_silent():
+            return
+        raised = sys.exc_info()[1]
+        if request_id is None:  # Init's
+            note_raised(raised)
+            return
+        invocation = _open.get(request_id) or open_invocation(request_id)
+        if not invocation.left_ns and raised is not None and site_of_error(raised.__traceback__):
+            note_raised(raised)  # the handler raised what is the client's own to raise
+        elif invocation.error is None:
+            leave_open()
+            invocation.error, invocation.message = str(kind), _message_of(message)
+
     return _make_error
+
+
+# -- the open invocation: one at a time in a process, on Managed Instances, too ------------------------------
+
+
+def open_invocation(request_id: str) -> _Invocation:
+    """Begin an invocation; its handler has not been entered yet."""
+    _open.clear()
+    _open[request_id] = invocation = _Invocation(request_id)
+    return invocation
+
+
+def enter_open() -> None:
+    """Note that the handler is about to be entered."""
+    for invocation in _open.values():
+        invocation.enter()
+
+
+def leave_open() -> None:
+    """Note that the handler is through, once."""
+    for invocation in _open.values():
+        if invocation.entered_ns and not invocation.left_ns:
+            invocation.leave()
+
+
+def fail_open(error: BaseException) -> None:
+    """Note what has come out of the handler, unless it was through by then."""
+    for invocation in _open.values():
+        if invocation.entered_ns and not invocation.left_ns:
+            invocation.leave()
+            invocation.fail(error)
+
+
+def look_at_open() -> None:
+    """Look at what the invocation has left behind, now that its answer has gone."""
+    for request_id in list(_open):
+        _open.pop(request_id).look()
 
 
 class _Invocation:
@@ -284,14 +325,14 @@ def _tell_found(works: list[Any]) -> None:
         work.tell_end()
 
 
-def _connect_fork() -> None:
+def connect_fork() -> None:
     """Connect a worker that was forked after the hook was installed (Managed Instances)."""
     if wire.is_forked() and wire.connect():
         wire.say_hello(time.monotonic_ns())
 
 
 def _begin(request_id: str) -> None:
-    _connect_fork()
+    connect_fork()
     current.previous, current.previous_left_ns = (current.request_id, current.index or None), current.left_ns
     current.request_id = request_id
     current.index += 1

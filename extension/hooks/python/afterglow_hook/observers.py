@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from afterglow_hook import acts, bootstrap, handoffs, origins, wire
+from afterglow_hook import acts, bootstrap, handoffs, leaves, origins, wire
 from afterglow_hook.callsite import site_of
 from afterglow_hook.guard import guarded
 from afterglow_hook.origins import Origin
@@ -234,7 +234,9 @@ def _watch_uvloop(_: ModuleType) -> None:
 
 def _tell_unseen(what: str, why: str) -> None:
     """Say aloud what this environment's findings will lack: once on stderr, once in the ledger."""
-    os.write(2, f"afterglow: no {what} can be found here: {why}\n".encode())
+    from afterglow_hook import aloud  # noqa: PLC0415 - most functions never hear from us
+
+    aloud.say(f"no {what} can be found here: {why}")
     wire.send({"t": "unseen", "what": what, "why": why})
 
 
@@ -426,7 +428,7 @@ def _named(thing: Any) -> str | None:
 # -- on import -----------------------------------------------------------------------------------------------
 
 WATCHED: dict[str, Callable[[ModuleType], None]] = {
-    "awslambdaric.bootstrap": bootstrap.attach,
+    "awslambdaric.bootstrap": leaves.attach,
     "asyncio": _watch_run,
     "asyncio.base_events": _watch_create_task,
     "asyncio.tasks": _watch_tasks,
@@ -479,7 +481,9 @@ def _observe(name: str, module: ModuleType) -> None:
     try:
         WATCHED[name](module)
     except Exception as error:
-        os.write(2, f"afterglow: cannot watch {name}: {type(error).__name__}: {error}\n".encode())
+        from afterglow_hook import aloud  # noqa: PLC0415 - as above
+
+        aloud.say(f"cannot watch {name}: {type(error).__name__}: {error}")
 
 
 def _in_forked_child() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _socket
 import os
-import struct
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 _MOST_DESCRIPTORS = 64
 _SYN_SENT = 2
-_LATEST = struct.Struct("=44xIIII")  # ms since data was sent, an ACK was sent, data was received, an ACK was received
-_RECEIVED = struct.Struct("=128xQ")  # bytes
-_SEGMENTS_OUT = struct.Struct("=156xI")  # with data in them
-_TCP_INFO_BYTES = 192
+_SENT_AGO, _RECEIVED_AGO = slice(44, 48), slice(52, 56)  # ms since data was sent and received
+_RECEIVED = slice(128, 136)  # bytes
+_SEGMENTS_OUT = slice(156, 160)  # with data in them
+_TCP_INFO_BYTES = 160
 _X86 = os.uname().machine == "x86_64"
 _DIRECT = (0, 45, 47, 42, 44, 46, 1, 20) if _X86 else (63, 207, 212, 203, 206, 211, 64, 66)
 """read, recvfrom, recvmsg, connect, sendto, sendmsg, write, writev: the descriptor is the first argument."""
@@ -54,7 +54,7 @@ def descriptors_of(call: tuple[int, ...]) -> list[int]:
             return _selected(arguments[0], arguments[1:4])
         if number in _EPOLLS:
             return _watched(arguments[0])
-    except (OSError, IndexError, ValueError, struct.error):
+    except (OSError, IndexError, ValueError):
         pass  # it has gone on in this moment
     return []
 
@@ -69,7 +69,8 @@ def _memory(address: int, size: int) -> bytes:
 
 
 def _polled(address: int, count: int) -> list[int]:
-    return [descriptor for descriptor, _, _ in struct.iter_unpack("=ihh", _memory(address, 8 * count))]
+    polled = _memory(address, 8 * count)  # struct pollfd: an int and two shorts
+    return [_number(polled[at : at + 4]) for at in range(0, 8 * count, 8)]
 
 
 def _selected(count: int, addresses: tuple[int, ...]) -> list[int]:
@@ -122,14 +123,16 @@ def _unanswered_ms(descriptor: int) -> float | None:
 
 def unanswered_ms(info: bytes) -> float | None:
     """Return how long ago data was sent that nothing has been received since; None: there is no such data."""
-    if len(info) < _RECEIVED.size:
+    if len(info) < _TCP_INFO_BYTES:
         return None  # a kernel older than any that Lambda has
-    sent_ms, _, received_ms, _ = _LATEST.unpack(info[: _LATEST.size])
     if info[0] == _SYN_SENT:
         return 0.0
-    received = _RECEIVED.unpack(info[: _RECEIVED.size])[0]
-    sent = _SEGMENTS_OUT.unpack(info[: _SEGMENTS_OUT.size])[0] if len(info) >= _SEGMENTS_OUT.size else 1
-    if not sent:
+    if not _number(info[_SEGMENTS_OUT]):
         return None
+    sent_ms, received_ms = _number(info[_SENT_AGO]), _number(info[_RECEIVED_AGO])
     # Both clocks tick every 1 to 4 ms: what was sent in the tick in which something was received, came after it.
-    return float(sent_ms) if sent_ms <= received_ms or not received else None
+    return float(sent_ms) if sent_ms <= received_ms or not _number(info[_RECEIVED]) else None
+
+
+def _number(raw: bytes) -> int:
+    return int.from_bytes(raw, sys.byteorder)

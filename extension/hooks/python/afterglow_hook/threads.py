@@ -16,7 +16,7 @@ import sys
 import threading
 
 from afterglow_hook import acts, current, handoffs, origins, sockets
-from afterglow_hook.batches import lying_about
+from afterglow_hook.holding import settle, state_with
 from afterglow_hook.loops import runs_for_ever
 from afterglow_hook.waits import (
     IDLE,
@@ -169,28 +169,6 @@ def _queued(now_ns: int) -> Iterator[Work]:
         origin = origins.threads.get(id(thread))
         if origin is not None and is_followed(origin):
             yield HandedWork(origin, handoff, f"{handoff.queued} queued", now_ns, thread)
-
-
-def settle(thread: threading.Thread, frame: FrameType | None) -> list[handoffs.Handoff]:
-    """Return what a thread still has in hand."""
-    ident = thread.ident or 0
-    timeout = timeout_of(frame)
-    at_rest = handoffs.rests(ident, frame) or (
-        ident not in handoffs.waited_from
-        and thread_state(frame, thread.native_id) in (IDLE, SLEEPING)
-        and runs_for_ever(frame)
-    )
-    several = len(handoffs.in_hand.get(ident, ())) > 1
-    lying = lying_about(frame) if several or (at_rest and timeout is not None) else None
-    return handoffs.settle(ident, lying, at_rest=at_rest, timeout=timeout)
-
-
-def state_with(thread: threading.Thread, frame: FrameType | None) -> str:
-    """Return what a thread does that has something in hand."""
-    if handoffs.rests(thread.ident or 0, frame):
-        return "collecting a batch"
-    state = thread_state(frame, thread.native_id)
-    return {IDLE: "waiting", LOCKED: RUNNING}.get(state, state)
 
 
 def _left_with(thread: threading.Thread, frame: FrameType | None, seen: Seen) -> str | None:

@@ -14,6 +14,7 @@ import weakref
 from afterglow_hook import origins, wire
 from afterglow_hook.callsite import spelled
 from afterglow_hook.handoffs import waiting_since
+from afterglow_hook.holding import settle
 from afterglow_hook.loops import module_of, runs_for_ever
 from afterglow_hook.sockets import awaited_ms
 from afterglow_hook.waits import (
@@ -233,8 +234,6 @@ class HandedWork(ThreadWork):
 
     def alive(self) -> bool:
         """Look whether the thread still has it in hand."""
-        from afterglow_hook.threads import settle  # noqa: PLC0415 - it makes these works
-
         if not self.thread.is_alive():
             return False
         if self.handoff in settle(self.thread, self.frame()) or self.handoff.queued:

@@ -1,0 +1,35 @@
+"""What a thread still has in hand of what it was given. In: the thread and its innermost frame. Out: Handoffs, a state."""
+
+from __future__ import annotations
+
+from afterglow_hook import handoffs
+from afterglow_hook.batches import lying_about
+from afterglow_hook.loops import runs_for_ever
+from afterglow_hook.waits import IDLE, LOCKED, RUNNING, SLEEPING, thread_state, timeout_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from types import FrameType
+
+
+def settle(thread: threading.Thread, frame: FrameType | None) -> list[handoffs.Handoff]:
+    """Return what a thread still has in hand."""
+    ident = thread.ident or 0
+    timeout = timeout_of(frame)
+    at_rest = handoffs.rests(ident, frame) or (
+        ident not in handoffs.waited_from
+        and thread_state(frame, thread.native_id) in (IDLE, SLEEPING)
+        and runs_for_ever(frame)
+    )
+    several = len(handoffs.in_hand.get(ident, ())) > 1
+    lying = lying_about(frame) if several or (at_rest and timeout is not None) else None
+    return handoffs.settle(ident, lying, at_rest=at_rest, timeout=timeout)
+
+
+def state_with(thread: threading.Thread, frame: FrameType | None) -> str:
+    """Return what a thread does that has something in hand."""
+    if handoffs.rests(thread.ident or 0, frame):
+        return "collecting a batch"
+    state = thread_state(frame, thread.native_id)
+    return {IDLE: "waiting", LOCKED: RUNNING}.get(state, state)
