@@ -22,6 +22,7 @@ class Work(NamedTuple):
     where: tuple[str, ...]  # FILE:LINE, any of which is its call site
     what: tuple[str, ...]  # what it may be called; empty: anything
     sort: str  # what it is, for the tables: thread, executor, asyncio-task, process, timer, worker …
+    may: bool  # it is under way, but as a part of other work: to tell of it is right, and not to as well
     invocations: tuple[int, ...]  # where no request tells: those that leave it behind
     outcomes: tuple[str, ...]  # where no request tells: what becomes of it
 
@@ -79,6 +80,7 @@ def read_work(folder: Path, told: dict[str, Any]) -> Work:
         where=places(folder, told["where"]),
         what=tuple(told.get("what", ())),
         sort=told["sort"],
+        may=told.get("may", False),
         invocations=tuple(told.get("invocations", ())),
         outcomes=tuple(told.get("outcomes", ())),
     )

@@ -92,7 +92,9 @@ def pieces(played: Played) -> list[Piece]:
     found = []
     for window in windows(played.document):
         for work in case.work:
-            if work.path is not None:
+            if work.may:
+                found.append(Piece(window.number, work, False, frozenset({DONE, RESUMED, LOST, OPEN}), "a part of it"))
+            elif work.path is not None:
                 found.append(piece(work, window, arrivals_of(played, work.path, window.number)))
             elif not work.invocations or window.number in work.invocations:
                 allowed = frozenset(work.outcomes) | (frozenset({RESUMED, LOST}) if window.last else frozenset())
