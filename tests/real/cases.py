@@ -3,6 +3,7 @@
 In: functions/NAME/case.toml. Out: a `Case` each; a fragment of a source line is turned into the lines that hold it.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ class Work(NamedTuple):
     sort: str  # what it is, for the tables: thread, executor, asyncio-task, process, timer, worker …
     may: bool  # it is under way, but as a part of other work: to tell of it is right, and not to as well
     invocations: tuple[int, ...]  # where no request tells: those that leave it behind
-    outcomes: tuple[str, ...]  # where no request tells: what becomes of it
+    outcomes: tuple[str, ...]  # where no request tells: what becomes of it; else: what may be told of it as well
 
 
 class OwnLine(NamedTuple):
@@ -54,6 +55,7 @@ class Case(NamedTuple):
     report_lacks: tuple[str, ...]
     python_below: str | None  # the library has no release for later ones
     handler: str
+    limits: str | None  # why Afterglow cannot tell all of it
 
     @property
     def folder(self) -> Path:
@@ -61,9 +63,9 @@ class Case(NamedTuple):
 
 
 def lines_with(folder: Path, fragment: str) -> list[str]:
-    """Return FILE:LINE of each line with the fragment, in app.py or the file that is named before a colon."""
-    file, colon, rest = fragment.partition(".py:")
-    name, text = (f"{file}.py", rest.strip()) if colon else ("app.py", fragment)
+    """Return FILE:LINE of each line with the fragment, in app.py or in the file that is named before `: `."""
+    other = re.match(r"(\w+\.\w+): (.*)", fragment)
+    name, text = (other[1], other[2]) if other else ("app.py", fragment)
     lines = (folder / name).read_text().splitlines()
     found = [f"{name}:{number}" for number, line in enumerate(lines, 1) if text in line]
     assert found, f"{folder.name}: no line of {name} has {text!r}"
@@ -95,7 +97,7 @@ def read_case(folder: Path) -> Case:
     )
     return Case(
         name=folder.name,
-        truth=told["truth"],
+        truth=" ".join(told["truth"].split()),
         libraries=tuple(told.get("libraries", ())),
         invocations=told.get("invocations", 4),
         run=("--memory", str(told.get("memory", 1769)), "--gap", str(told.get("gap", 0.5)), *told.get("run", ())),
@@ -110,6 +112,7 @@ def read_case(folder: Path) -> Case:
         report_lacks=tuple(told.get("report_lacks", ())),
         python_below=told.get("python_below"),
         handler=told.get("handler", "app.handler"),
+        limits=told.get("limits"),
     )
 
 

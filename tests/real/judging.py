@@ -58,10 +58,12 @@ def pair(wanted: list[Piece], findings: list[Finding]) -> tuple[list[tuple[Piece
         fitting = [finding for finding in findings if fits(finding, each)]
         fitting.sort(key=lambda f, each=each: (place_of(f) not in each.work.where, f["outcome"] not in each.outcomes))  # type: ignore[misc]
         pairs.append((each, fitting[0] if fitting else None))
+    told = [finding for _, finding in pairs]
     left = [
         finding
         for finding in findings
-        if not any(fits(finding, each) and (each.must or each.outcomes) for each in wanted)
+        if finding not in told
+        and not any(fits(finding, each) and finding["outcome"] in each.outcomes for each in wanted)
     ]
     return pairs, left
 

@@ -117,8 +117,10 @@ def http_handler(rules: Rules, log: Log) -> type[BaseHTTPRequestHandler]:
         def stream(self) -> None:
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
+            self.send_header("transfer-encoding", "chunked")
             self.end_headers()
-            self.wfile.write(b'event: put\ndata: {"path": "/", "data": {"flags": {}, "segments": {}}}\n\n')
+            event = b'event: put\ndata: {"path": "/", "data": {"flags": {}, "segments": {}}}\n\n'
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
             while True:
                 time.sleep(3600)
 

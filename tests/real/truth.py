@@ -21,7 +21,7 @@ class Window(NamedTuple):
 
     number: int
     returned_s: float
-    frozen_s: float
+    frozen_s: float  # at the latest; the last one's is known to a tenth of a second, on a loaded machine
     thawed_s: float
     last: bool  # of its environment: SHUTDOWN thaws it
     ended_s: float  # when the environment was gone, for what is the last one
@@ -64,8 +64,11 @@ def arrivals_of(played: Played, path: str, invocation: int) -> list[Arrival]:
     return [each for each in played.arrivals if name in each.names and re.search(path, each.path)]
 
 
-def piece(work: Work, window: Window, arrivals: list[Arrival]) -> Piece:
-    """Decide what became of one invocation's work, from when it arrived and when it was answered."""
+def piece(work: Work, window: Window, arrivals: list[Arrival], last_return_s: float) -> Piece:
+    """Decide what became of one invocation's work, from when it arrived and when it was answered.
+
+    `last_return_s` is the environment's last return: what is answered after it, SHUTDOWN's thaw may see, or may not.
+    """
     number = window.number
     if not arrivals:
         allowed = {LOST, RESUMED} if window.last else {LOST, RESUMED, OPEN}
@@ -78,24 +81,25 @@ def piece(work: Work, window: Window, arrivals: list[Arrival]) -> Piece:
     if over_s <= window.returned_s - NEAR_S:
         return Piece(number, work, False, frozenset(), told)
     if over_s <= window.frozen_s + NEAR_S:
-        long_after = over_s > window.returned_s + NEAR_S and over_s < window.frozen_s - NEAR_S
+        long_after = not window.last and window.returned_s + NEAR_S < over_s < window.frozen_s - NEAR_S
         allowed = {DONE} if long_after else {DONE, RESUMED, LOST, OPEN}
         return Piece(number, work, long_after, frozenset(allowed), told)
-    if window.last:
-        return Piece(number, work, True, frozenset({RESUMED, LOST}), told)
-    return Piece(number, work, True, frozenset({RESUMED}), told)
+    allowed = {RESUMED} if over_s <= last_return_s else {RESUMED, LOST}
+    return Piece(number, work, True, frozenset({*allowed, *work.outcomes}), told)
 
 
 def pieces(played: Played) -> list[Piece]:
     """Return every piece of work of a run."""
     case: Case = played.case
     found = []
-    for window in windows(played.document):
+    every = windows(played.document)
+    for at, window in enumerate(every):
+        last_return_s = next(each.returned_s for each in every[at:] if each.last)
         for work in case.work:
             if work.may:
                 found.append(Piece(window.number, work, False, frozenset({DONE, RESUMED, LOST, OPEN}), "a part of it"))
             elif work.path is not None:
-                found.append(piece(work, window, arrivals_of(played, work.path, window.number)))
+                found.append(piece(work, window, arrivals_of(played, work.path, window.number), last_return_s))
             elif not work.invocations or window.number in work.invocations:
                 allowed = frozenset(work.outcomes) | (frozenset({RESUMED, LOST}) if window.last else frozenset())
                 found.append(Piece(window.number, work, True, allowed, "by what the function does"))

@@ -1,6 +1,6 @@
 """Sends a reminder a second after each order, by a scheduler in the process."""
 
-import datetime
+import datetime as dt
 import os
 
 import requests
@@ -15,6 +15,6 @@ def remind(order):
 
 
 def handler(event, context):
-    due = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=0.7)
+    due = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=0.7)
     scheduler.add_job(remind, "date", run_date=due, args=[event["order"]], misfire_grace_time=60)
     return {"ok": True}

@@ -10,5 +10,7 @@ client = None
 def handler(event, context):
     global client
     if client is None:
-        client = MongoClient("127.0.0.1", int(os.environ["SINK_TCP_PORT"]), serverSelectionTimeoutMS=300, connectTimeoutMS=2000)
+        client = MongoClient(
+            "127.0.0.1", int(os.environ["SINK_TCP_PORT"]), serverSelectionTimeoutMS=300, connectTimeoutMS=2000
+        )
     return {"database": client["shop"].name}
