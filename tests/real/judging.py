@@ -166,8 +166,9 @@ def void(played: Played) -> str | None:
         return f"{len(invocations)} of {played.case.invocations} invocations: {played.errors.strip()[-400:]}"
     failing = {each.invocation for each in played.case.own_lines}
     for each in invocations:
-        if (each["status"] == "ok") == (each["invocation"] in failing):
-            return f"#{each['invocation']} is {each['status']}: {each.get('error_type')} at {each.get('error_origin')}"
+        caller = each["caller"]
+        if (caller["outcome"] == "ok") == (each["invocation"] in failing):
+            return f"#{each['invocation']} is {caller['outcome']}: {caller['error_type']} at {each.get('error_origin')}"
     if played.case.work and not any(each.must for each in pieces(played)):
         return "nothing was left behind at any return"
     return next((f"this order should be there before the return: {each}" for each in late(played)), None)
