@@ -64,10 +64,10 @@ class Case(NamedTuple):
 
 def lines_with(folder: Path, fragment: str) -> list[str]:
     """Return FILE:LINE of each line with the fragment, in app.py or in the file that is named before `: `."""
-    other = re.match(r"(\w+\.\w+): (.*)", fragment)
+    other = re.match(r"([\w/]+\.\w+): (.*)", fragment)
     name, text = (other[1], other[2]) if other else ("app.py", fragment)
     lines = (folder / name).read_text().splitlines()
-    found = [f"{name}:{number}" for number, line in enumerate(lines, 1) if text in line]
+    found = [f"{Path(name).name}:{number}" for number, line in enumerate(lines, 1) if text in line]
     assert found, f"{folder.name}: no line of {name} has {text!r}"
     return found
 

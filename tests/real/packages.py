@@ -83,10 +83,13 @@ def lay_out(packages: Path | None, source: Path, target: Path) -> None:
         target.mkdir(parents=True)
     else:
         shutil.copytree(packages, target, copy_function=link, symlinks=True)
-    for path in source.iterdir():
-        if path.is_file() and path.name not in ("case.toml", "service.py"):
-            (target / path.name).unlink(missing_ok=True)
-            shutil.copy(path, target / path.name)
+    for path in source.rglob("*"):
+        place = target / path.relative_to(source)
+        if path.is_dir() and path.name != "__pycache__":
+            place.mkdir(exist_ok=True)
+        elif path.parent.name != "__pycache__" and path.name not in ("case.toml", "service.py"):
+            place.unlink(missing_ok=True)  # it may be a link to a package's file
+            shutil.copy(path, place)
 
 
 def link(source: str, target: str) -> None:
