@@ -25,7 +25,10 @@ class Arrival(NamedTuple):
     path: str
     names: tuple[str, ...]
     arrived_s: float  # Unix time: its last byte was here
-    answered_s: float | None  # its answer was written; None: never
+    answered_s: float | None  # its answer had been written; None: never
+    begun_s: (
+        float | None
+    )  # just before it was written: on a loaded machine, the client can have it long before the above
 
 
 class Played(NamedTuple):
@@ -47,9 +50,9 @@ class Played(NamedTuple):
 def read_log(path: Path) -> tuple[Arrival, ...]:
     """Read the sink's log."""
     facts = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    answered = {fact["number"]: fact["at_s"] for fact in facts if fact["fact"] == "answered"}
+    answered = {fact["number"]: (fact["at_s"], fact["begun_s"]) for fact in facts if fact["fact"] == "answered"}
     return tuple(
-        Arrival(fact["path"], tuple(fact["names"]), fact["at_s"], answered.get(fact["number"]))
+        Arrival(fact["path"], tuple(fact["names"]), fact["at_s"], *answered.get(fact["number"], (None, None)))
         for fact in facts
         if fact["fact"] == "arrived"
     )

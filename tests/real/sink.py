@@ -4,9 +4,9 @@
 
 In: HTTP/1.1 on one port of 127.0.0.1; TCP on a second one, where nothing is ever answered; UDP datagrams on a third.
 Out: the three ports as a line of JSON on standard output, and a line of JSON in FILE per fact. Times are Unix seconds:
-`arrived` when the last byte of a body was here, `answered` when the answer had been written, `closed` when the client
-had closed. `names` are the words `order-N` in what came, unpacked. A path with "stream" in it is answered with
-server-sent events, which never end.
+`arrived` when the last byte of a body was here, `answered` when the answer had been written (`begun_s`: just before),
+`closed` when the client had closed. `names` are the words `order-N` in what came, unpacked. A path with "stream" in it
+is answered with server-sent events, which never end.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import itertools
 import json
 import re
 import socket
+import struct
 import sys
 import threading
 import time
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 UNPACK: dict[str | None, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+SO_TIMESTAMP = 29  # Linux's; not in the socket module
 ANSWER = json.dumps({"status": 1, "ok": True, "err": 0, "id": "0" * 32, "result": {"uuid": "1"}})
 
 
@@ -51,7 +53,7 @@ class Log:
         return next(self._numbers)
 
     def write(self, fact: str, number: int, **more: Any) -> None:
-        line = json.dumps({"fact": fact, "number": number, "at_s": round(time.time(), 4), **more})
+        line = json.dumps({"fact": fact, "number": number, "at_s": time.time(), **more})
         with self._lock:
             self._file.write(line + "\n")
 
@@ -98,12 +100,13 @@ def http_handler(rules: Rules, log: Log) -> type[BaseHTTPRequestHandler]:
             body = unpacked(self.body(), self.headers.get("content-encoding"))
             log.write("arrived", number, path=self.path, bytes=len(body), names=names_in(body + self.path.encode()))
             time.sleep(float(last_match(rules.delays, self.path, "0")))
+            begun_s = time.time()
             try:
                 self.stream() if "stream" in self.path else self.whole()
             except OSError:  # a client that was ended does not wait
                 self.close_connection = True
             else:
-                log.write("answered", number)
+                log.write("answered", number, begun_s=begun_s)
 
         def whole(self) -> None:
             text = last_match(rules.answers, self.path, ANSWER).encode()
@@ -148,12 +151,15 @@ def serve_tcp(listener: socket.socket, log: Log) -> None:
 
 
 def serve_udp(receiver: socket.socket, log: Log) -> None:
-    """Take datagrams; nothing is answered, so each is over as it comes."""
+    """Take datagrams; nothing is answered, so each is over as it comes: by the kernel's clock, as it queues them."""
+    receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMP, 1)
     while True:
-        data = receiver.recv(65536)
+        data, extra, _, _ = receiver.recvmsg(65536, 64)
+        seconds, micros = struct.unpack("ll", extra[0][2][:16])
+        at_s = seconds + micros / 1e6
         number = log.number()
-        log.write("arrived", number, path="udp", bytes=len(data), names=names_in(data))
-        log.write("answered", number)
+        log.write("arrived", number, at_s=at_s, path="udp", bytes=len(data), names=names_in(data))
+        log.write("answered", number, at_s=at_s, begun_s=at_s)
 
 
 def rule(text: str) -> tuple[str, str]:

@@ -32,7 +32,7 @@ def document(findings: list[dict[str, Any]] | None = None) -> dict[str, Any]:
 
 def arrival(order: int, arrived_s: float, answered_s: float | None) -> Arrival:
     over_s = None if answered_s is None else SECOND_S + answered_s
-    return Arrival("/notify", (f"order-{order}",), SECOND_S + arrived_s, over_s)
+    return Arrival("/notify", (f"order-{order}",), SECOND_S + arrived_s, over_s, over_s)
 
 
 def finding(invocation: int, outcome: str, line: int = 7, what: str = "thread") -> dict[str, Any]:

@@ -76,11 +76,12 @@ def piece(work: Work, window: Window, arrivals: list[Arrival], last_return_s: fl
     answered = [each.answered_s for each in arrivals if each.answered_s is not None]
     arrived_s = min(each.arrived_s for each in arrivals)
     over_s = max(answered, default=float("inf"))
+    begun_s = max((each.begun_s for each in arrivals if each.begun_s is not None), default=float("inf"))
     after_ms = (arrived_s - window.returned_s) * 1000
     told = f"arrived {after_ms:+.0f} ms from the return, answered {(over_s - window.returned_s) * 1000:+.0f} ms"
     if over_s <= window.returned_s - NEAR_S:
         return Piece(number, work, False, frozenset(), told)
-    if over_s <= window.frozen_s + NEAR_S:
+    if over_s <= window.frozen_s + NEAR_S or begun_s <= window.returned_s + NEAR_S:
         long_after = not window.last and window.returned_s + NEAR_S < over_s < window.frozen_s - NEAR_S
         allowed = {DONE} if long_after else {DONE, RESUMED, LOST, OPEN}
         return Piece(number, work, long_after, frozenset(allowed), told)
@@ -113,7 +114,7 @@ def late(played: Played) -> list[str]:
         for window in windows(played.document)
         for path in played.case.arrives
         if not any(
-            each.answered_s is not None and each.answered_s <= window.returned_s + 0.002
+            each.begun_s is not None and each.begun_s <= window.returned_s + 0.002
             for each in arrivals_of(played, path, window.number)
         )
     ]
