@@ -8,7 +8,7 @@ ADOT   := $(VENV)/adot/.ready
 SHELL  := /bin/bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint format layer native bench clean
+.PHONY: help setup demo test lint format layer native bench accuracy clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ native: setup ## Build the launcher anew after a change of its C (fetches zig, 8
 
 bench: setup ## Measure the budgets (ARGS=cold: one of them), and write bench/RESULTS.md
 	@$(BIN)/python -m bench $(ARGS)
+
+accuracy: setup ## Run the functions with real libraries (ARGS=NAME: one of them), and write docs/accuracy.md
+	@$(BIN)/python -m tests.real.accuracy $(ARGS)
 
 clean: ## Remove .venv, dist and caches
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,19 @@
+"""Traces with the X-Ray SDK, which sends each segment as a datagram."""
+
+import os
+
+from aws_xray_sdk.core import xray_recorder
+from aws_xray_sdk.core.context import Context
+
+xray_recorder.configure(
+    service="shop",
+    sampling=False,
+    context=Context(),
+    daemon_address=f"127.0.0.1:{os.environ['SINK_UDP_PORT']}",
+)
+
+
+def handler(event, context):
+    with xray_recorder.in_segment("place") as part:
+        part.put_annotation("order", event["order"])
+    return {"ok": True}
