@@ -1,4 +1,4 @@
-"""The guard around every observer: it cannot raise, and when it fails the hook gives up. In: functions. Out: the same."""
+"""The guard around every observer: it cannot raise; when it fails, the hook gives up. In: functions. Out: the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a thread still has in hand of what it was given. In: the thread and its innermost frame. Out: Handoffs, a state."""
+"""What a thread still has in hand of what it was given. In: a thread, its innermost frame. Out: Handoffs, a state."""
 
 from __future__ import annotations
 
