@@ -93,7 +93,7 @@ SCHEDULER_REPAIR = (
     "delay (DelaySeconds), which starts an invocation of its own."
 )
 WORKER_REPAIR = (
-    "The thread serves the whole environment, so do not wait for its end; wait for what you gave it. {flush}before "
+    "It serves the whole environment, so do not wait for its end; wait for what you gave it. {flush}before "
     "the handler returns, or send from the handler itself."
 )
 OWN_FLUSH = (

@@ -114,7 +114,7 @@ def _steps(finding: dict[str, Any]) -> list[str]:
 
 def _lost(reason: str) -> str:
     """Return what ended it; the extension names a SHUTDOWN as ``shutdown: timeout``."""
-    if reason.startswith("cancelled"):
+    if reason.startswith(("cancelled", "destroyed")):
         return reason
     what, _, why = reason.partition(": ")
     return f"lost at {what.replace('shutdown', 'SHUTDOWN')}{SHUTDOWNS.get(why, f' ({why})') if why else ''}"

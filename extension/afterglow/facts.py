@@ -51,7 +51,9 @@ def _updates(value: object) -> bool:
 
 
 def _cancelled_works(value: object) -> bool:
-    return isinstance(value, list) and all(_wrong_field(work, _WORK) is None for work in value)
+    return isinstance(value, list) and all(
+        _wrong_field(work, _WORK) is None and _text(work.get("reason", "")) for work in value
+    )
 
 
 def _new_works(value: object) -> bool:

@@ -15,6 +15,8 @@ FINISHING_NS = 2_000_000
 """Work that is gone within 2 ms of the return, and with under 1 ms of CPU, was only on its way out."""
 FINISHING_CPU_NS = 1_000_000
 KEPT_BEGINNINGS = 256
+CANCELLED = "cancelled by asyncio.run"
+DESTROYED = "destroyed while it was pending"
 KILLING_NS = 2_000_000_000
 """Lambda and RIE take up to 2 s from the first SIGTERM to the extension's SHUTDOWN."""
 
@@ -153,7 +155,7 @@ class Lingering:
         fact = {**fact, "w": -self.found - 1, "what": "asyncio-task", "jobs": 1, "pid": None, "worker": None}
         self.announce(pid, fact)
         piece = self.pieces[pid, fact["w"]]
-        piece.ended_ns, piece.reason = fact["at"], "cancelled by asyncio.run"
+        piece.ended_ns, piece.reason = fact["at"], fact.get("reason", CANCELLED)
 
     def close(self, reason: str, at_ns: int) -> None:
         """Note that the environment is gone: what had not ended is lost."""
@@ -189,7 +191,7 @@ class Lingering:
 
     def _resume(self, piece: Piece, pid: int) -> None:
         """Decide whether the work outlived the freeze, or went on into a later invocation without one."""
-        if piece.resumed is not None or piece.reason == "cancelled by asyncio.run":
+        if piece.resumed is not None or piece.reason in (CANCELLED, DESTROYED):
             return
         found_ns = piece.fact["at"]
         self._date_the_end(piece)

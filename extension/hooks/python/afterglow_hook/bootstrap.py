@@ -337,6 +337,7 @@ def _begin(request_id: str) -> None:
     current.request_id = request_id
     current.index += 1
     current.handler_thread = _get_ident()
+    current.acting_for.set((request_id, current.index))
 
 
 def note_cancelled(tasks: Any) -> None:
@@ -361,6 +362,24 @@ def note_cancelled(tasks: Any) -> None:
                     "at": time.monotonic_ns(),
                 }
             )
+
+
+def note_destroyed(task: Any) -> None:
+    """Note a task that is no more, though it was pending: its loop was closed, or nobody kept it."""
+    origin = origins.tasks.get(id(task)) or origins.just_gone.pop(id(task), None)
+    if origin is None or origin.request_id is None or origin.work is not None or len(_cancelled) >= _MOST_CANCELLED:
+        return
+    _cancelled.append(
+        {
+            "name": origin.name,
+            "site": spelled(origin.site),
+            "id": origin.request_id,
+            "n": origin.index,
+            "state": "pending",
+            "at": time.monotonic_ns(),
+            "reason": "destroyed while it was pending",
+        }
+    )
 
 
 def forget_all() -> None:

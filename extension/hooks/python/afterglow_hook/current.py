@@ -1,5 +1,7 @@
 """Whose invocation it is: the request id and index that work started now belongs to. Shared by the package."""
 
+from _contextvars import ContextVar  # what ``contextvars`` wraps
+
 request_id: "str | None" = None
 """None until the first invocation: work that starts then was started by Init."""
 index = 0
@@ -7,6 +9,8 @@ running = False
 """Whether the handler runs: between its entry and its return."""
 entered_ns = left_ns = 0
 """When it was entered and when it returned the last time, on the monotonic clock."""
+acting_for: "ContextVar[tuple[str | None, int | None] | None]" = ContextVar("afterglow", default=None)
+"""(request id, index), set in the handler's thread; asyncio copies it into what is handed to another thread's loop."""
 previous: "tuple[str | None, int | None]" = (None, None)
 """(request id, index) of the invocation that returned before this one."""
 previous_left_ns = 0

@@ -46,7 +46,7 @@ _waits_in: dict[int, int] = {}  # ident → id(the Condition's waiters) of its l
 _places: dict[int, list[int]] = {}  # ident → those in which it was given work
 _fed: dict[int, tuple[Any, int]] = {}  # id(a queue's items) → a weak reference to them, and who takes them
 _unacted: dict[int, list[Handoff]] = {}  # ident → what it was woken for, and may act on when its time has come
-_last_put: tuple[int, Site] = (0, ())  # id(the frame of ``put``), where it was called: ``notify`` follows at once
+_last_put: tuple[int, Handoff | None] = (0, None)  # id(the frame of ``put``), what it gave: ``notify`` follows at once
 
 
 class Handoff:
@@ -135,15 +135,20 @@ def note_woken(waiter: Any, notify: FrameType) -> None:
     caller = notify.f_back
     if caller is None:
         return
-    site = _last_put[1] if id(caller) == _last_put[0] and caller.f_code.co_name == "put" else site_of(caller)
-    if site:  # else it is the library's own affair: a thread that has started, a future that has its result
-        places = _places.setdefault(ident, [])
-        if _waits_in[ident] not in places:
-            places.append(_waits_in[ident])
-            del places[:-_MOST_PLACES]
-        handoff = Handoff(giver(), site)
-        _hand_over(ident, handoff)
-        _note_unacted(ident, handoff)
+    handoff = _just_put(caller) or Handoff(giver(), site_of(caller))
+    if not handoff.site:
+        return  # the library's own affair: a thread that has started, a future that has its result
+    places = _places.setdefault(ident, [])
+    if _waits_in[ident] not in places:
+        places.append(_waits_in[ident])
+        del places[:-_MOST_PLACES]
+    _hand_over(ident, handoff)
+    _note_unacted(ident, handoff)
+
+
+def _just_put(caller: FrameType) -> Handoff | None:
+    """Return what the caller of ``notify`` has put into its queue right before."""
+    return _last_put[1] if id(caller) == _last_put[0] and caller.f_code.co_name == "put" else None
 
 
 @guarded
@@ -154,11 +159,13 @@ def note_put(items: Items, put: FrameType) -> None:
         items.forget_givers()
         return
     items.known += 1
+    if put.f_code.co_name == "_put" and put.f_back is not None:
+        put = put.f_back
     who, site, givers = giver(), site_of(put), items.givers
-    _last_put = id(put), site
     if not givers or not givers[-1].is_from(who, site):
         givers.append(Handoff(who, site))
     givers[-1].queued += 1
+    _last_put = id(put), givers[-1]
 
 
 @guarded
@@ -205,17 +212,7 @@ def _hand_over(ident: int, handoff: Handoff) -> None:
     held = in_hand.setdefault(ident, [])
     before = held[-1] if held else None
     if before is not handoff:
-        if (
-            before is not None
-            and not before.taken
-            and not before.queued
-            and handoff.is_from(_giver_of(before), before.site)
-        ):
-            held.pop()  # it had been woken to take just this
-            handoff.work = handoff.work or before.work
-            if before.work is not None:
-                before.work.handoff = handoff
-        elif before is not None and before.left_ns is None:
+        if before is not None and before.left_ns is None:
             before.left_ns = time.monotonic_ns()
         if handoff in held:
             held.remove(handoff)

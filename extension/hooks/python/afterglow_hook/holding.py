@@ -32,4 +32,6 @@ def state_with(thread: threading.Thread, frame: FrameType | None) -> str:
     if handoffs.rests(thread.ident or 0, frame):
         return "collecting a batch"
     state = thread_state(frame, thread.native_id)
+    if state == IDLE and frame is not None and frame.f_back is not None and frame.f_back.f_code.co_name == "get":
+        return "about to take it"
     return {IDLE: "waiting", LOCKED: RUNNING}.get(state, state)

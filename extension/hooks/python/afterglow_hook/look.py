@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 
-from afterglow_hook import alarms, origins, threads
+from afterglow_hook import alarms, origins, tasks, threads
 from afterglow_hook.piles import heaps as heaps  # noqa: PLC0414 - a look's last step, for ``bootstrap``
 from afterglow_hook.threads import MOST_LOOKED_AT
 from afterglow_hook.threads import clocks as clocks  # noqa: PLC0414 - a look's first step, for ``bootstrap``
-from afterglow_hook.waits import IDLE, process_alive, task_state
-from afterglow_hook.work import CoroutineWork, JobsWork, ProcessWork, TaskWork, Work
+from afterglow_hook.waits import process_alive
+from afterglow_hook.work import JobsWork, ProcessWork, Work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def after_return(before: dict[int, int | None]) -> list[Work]:
     for scan in (
         threads.left(now_ns, before),
         _jobs(now_ns),
-        _tasks(now_ns),
-        _handed_over(now_ns),
+        tasks.left(now_ns),
+        tasks.handed_over(now_ns),
         _processes(now_ns),
         alarms.left(now_ns),
     ):
@@ -92,27 +92,6 @@ def _jobs(now_ns: int) -> Iterator[Work]:
         if not hasattr(members[0][1], "running"):
             state = f"{len(members)} unfinished"
         yield JobsWork([origin for origin, _ in members], state, now_ns, [future for _, future in members])
-
-
-def _tasks(now_ns: int) -> Iterator[Work]:
-    for key, origin in list(origins.tasks.items())[:MOST_LOOKED_AT]:
-        task = origin.ref() if origin.ref is not None else None
-        if task is None or task.done():
-            origins.tasks.pop(key, None)
-            continue
-        if origin.request_id is None or origin.work is not None:
-            continue
-        state, progress = task_state(task.get_coro())
-        if state != IDLE:
-            where = "a running loop" if task.get_loop().is_running() else "a stopped loop"
-            yield TaskWork(origin, f"pending in {where}, {state}", now_ns, task, progress)
-
-
-def _handed_over(now_ns: int) -> Iterator[Work]:
-    for origin in list(origins.handed_over.values())[:MOST_LOOKED_AT]:
-        coroutine = origin.ref() if origin.ref is not None else None
-        if coroutine is not None and origin.work is None and origin.request_id is not None:
-            yield CoroutineWork(origin, "handed to a loop in another thread", now_ns, coroutine)
 
 
 def _processes(now_ns: int) -> Iterator[Work]:

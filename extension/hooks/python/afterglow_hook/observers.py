@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 
-from afterglow_hook import acts, bootstrap, handoffs, leaves, origins, wire
-from afterglow_hook.callsite import site_of
+from afterglow_hook import acts, bootstrap, current, handoffs, leaves, origins, wire
+from afterglow_hook.callsite import KEPT_FRAMES, site_of
 from afterglow_hook.guard import guarded
 from afterglow_hook.origins import Origin
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
+
+    from afterglow_hook.callsite import Site
 
 
 # -- threads -------------------------------------------------------------------------------------------------
@@ -307,10 +309,69 @@ def note_task(task: Any, create: Any) -> None:
         parent = origins.tasks.get(id(_current_task(task.get_loop())))
         if parent is not None:
             origin.request_id, origin.index = parent.request_id, parent.index
-            origin.site = origin.site or parent.site
+            origin.site += parent.site[: KEPT_FRAMES - len(origin.site)]  # a library's own task says little
+        else:
+            origin.site += _handed_at(task, origin)
     elif origin.work is not None:
         origin.work.follow(task)
     origins.note_weakly(origins.tasks, task, origin)
+
+
+_handed: dict[int, tuple[int | None, Site]] = {}
+"""id(loop) → which invocation has handed something to a loop in another thread, and where."""
+_MOST_LOOPS = 1_000
+
+
+def _handed_at(task: Any, origin: Origin) -> Site:
+    """Return where a task comes from that a callback has made, in a loop's own thread."""
+    index, site = _handed.get(id(task.get_loop()), (None, ()))
+    return site if index == origin.index and threading.get_ident() != current.handler_thread else ()
+
+
+def _watch_wakeups(module: ModuleType) -> None:
+    """``call_soon_threadsafe`` ends in ``_write_to_self``, in the caller's thread."""
+    write = module.BaseSelectorEventLoop._write_to_self
+
+    def _write_to_self(loop: Any) -> None:
+        note_wakeup(loop, sys._getframe(1))
+        write(loop)
+
+    module.BaseSelectorEventLoop._write_to_self = _write_to_self
+
+
+@guarded
+def note_wakeup(loop: Any, wake: Any) -> None:
+    """Note who hands something to a loop; ``wake`` is the frame of ``call_soon_threadsafe``."""
+    if threading.get_ident() != current.handler_thread:
+        return
+    site = site_of(wake)
+    if site:
+        if len(_handed) >= _MOST_LOOPS:
+            _handed.clear()
+        _handed[id(loop)] = current.index, site
+
+
+def _watch_destroyed(module: ModuleType) -> None:
+    """Note what a task's finalizer tells its loop's exception handler, if it is destroyed while it is pending."""
+    handle = module.BaseEventLoop.call_exception_handler
+
+    def call_exception_handler(loop: Any, context: Any) -> None:
+        note_destroyed(context)
+        handle(loop, context)
+
+    module.BaseEventLoop.call_exception_handler = call_exception_handler
+
+
+@guarded
+def note_destroyed(context: Any) -> None:
+    """Note a task that can never end."""
+    if str(context.get("message")).startswith("Task was destroyed") and context.get("task") is not None:
+        bootstrap.note_destroyed(context["task"])
+
+
+def _watch_base_events(module: ModuleType) -> None:
+    _watch_destroyed(module)
+    _watch_create_task(module)
 
 
 def _current_task(loop: Any) -> Any:
@@ -430,7 +491,8 @@ def _named(thing: Any) -> str | None:
 WATCHED: dict[str, Callable[[ModuleType], None]] = {
     "awslambdaric.bootstrap": leaves.attach,
     "asyncio": _watch_run,
-    "asyncio.base_events": _watch_create_task,
+    "asyncio.base_events": _watch_base_events,
+    "asyncio.selector_events": _watch_wakeups,
     "asyncio.tasks": _watch_tasks,
     "concurrent.futures.thread": _watch_executor,
     "concurrent.futures.process": _watch_executor,

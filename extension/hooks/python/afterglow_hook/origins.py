@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from afterglow_hook.callsite import Site
 
 _MOST_ENTRIES = 20_000
+_MOST_JUST_GONE = 100
 overflowed = 0
 """Starts that were not noted because a table was full; reported as a loss."""
 
@@ -83,6 +84,7 @@ jobs: dict[int, Origin] = {}  # id(Future or AsyncResult) →
 tasks: dict[int, Origin] = {}  # id(Task) →
 handed_over: dict[int, Origin] = {}  # id(coroutine) → until the loop's thread has made its task
 processes: dict[int, Origin] = {}  # pid →
+just_gone: dict[int, Origin] = {}  # id(Task) → of the latest tasks that are no more
 crews: dict[int, tuple[Any, Crew]] = {}  # id(executor) → a weak reference to it, and its crew
 
 
@@ -93,6 +95,9 @@ def starter() -> tuple[str | None, int | None]:
     """
     ident = threading.get_ident()
     if ident != current.handler_thread and current.handler_thread is not None:
+        handed = current.acting_for.get()  # a callback or a task that was handed to a loop in this thread
+        if handed is not None:
+            return handed
         thread = threading._active.get(ident)  # type: ignore[attr-defined]
         origin = threads.get(id(thread))
         if origin is not None:
@@ -116,7 +121,11 @@ def note_weakly(table: dict[int, Origin], obj: Any, origin: Origin) -> None:
     if note(table, key, origin):
 
         def forget(_: Any) -> None:
-            table.pop(key, None)
+            gone = table.pop(key, None)
+            if gone is not None and table is tasks:  # its finalizer comes next, and may say that it was pending
+                just_gone[key] = gone
+                if len(just_gone) > _MOST_JUST_GONE:
+                    del just_gone[next(iter(just_gone))]
 
         try:
             origin.ref = weakref.ref(obj, forget)
@@ -150,6 +159,7 @@ def any_noted() -> bool:
 
 def forget_all() -> None:
     """In a forked child: nothing of what the parent had started exists here."""
+    just_gone.clear()
     for table in (threads, raw_threads, jobs, tasks, handed_over, processes):
         table.clear()
     crews.clear()

@@ -14,7 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_MOST_DESCRIPTORS = 64
+MOST_DESCRIPTORS = 64
+TICK_NS = 5_000_000
+"""Of the kernel's clock that says when a connection was last used: a tick is 1 to 4 ms."""
 _SYN_SENT = 2
 _SENT_AGO, _RECEIVED_AGO = slice(44, 48), slice(52, 56)  # ms since data was sent and received
 _RECEIVED = slice(128, 136)  # bytes
@@ -33,7 +35,7 @@ def awaited_ms(call: tuple[int, ...]) -> float | None:
 
     The shortest where several connections await one.
     """
-    waits = [waited for descriptor in descriptors_of(call) if (waited := _unanswered_ms(descriptor)) is not None]
+    waits = [waited for descriptor in descriptors_of(call) if (waited := unanswered_ms_of(descriptor)) is not None]
     return min(waits, default=None)
 
 
@@ -49,7 +51,7 @@ def descriptors_of(call: tuple[int, ...]) -> list[int]:
         if number in _DIRECT:
             return [arguments[0]]
         if number in _POLLS:
-            return _polled(arguments[0], min(arguments[1], _MOST_DESCRIPTORS))
+            return _polled(arguments[0], min(arguments[1], MOST_DESCRIPTORS))
         if number in _SELECTS:
             return _selected(arguments[0], arguments[1:4])
         if number in _EPOLLS:
@@ -79,7 +81,7 @@ def _selected(count: int, addresses: tuple[int, ...]) -> list[int]:
         if address:
             bits = int.from_bytes(_memory(address, (min(count, 1024) + 7) // 8), "little")
             found += [descriptor for descriptor in range(count) if bits >> descriptor & 1]
-    return found[:_MOST_DESCRIPTORS]
+    return found[:MOST_DESCRIPTORS]
 
 
 def _watched(epoll: int) -> list[int]:
@@ -89,7 +91,7 @@ def _watched(epoll: int) -> list[int]:
         lines = os.read(info, 16_384).split(b"\n")
     finally:
         os.close(info)
-    return [int(line.split()[1]) for line in lines if line.startswith(b"tfd:")][:_MOST_DESCRIPTORS]
+    return [int(line.split()[1]) for line in lines if line.startswith(b"tfd:")][:MOST_DESCRIPTORS]
 
 
 def _with_socket(descriptor: int, ask: Any) -> Any:
@@ -116,7 +118,8 @@ def _tcp_info(descriptor: int) -> bytes | None:
     return info
 
 
-def _unanswered_ms(descriptor: int) -> float | None:
+def unanswered_ms_of(descriptor: int) -> float | None:
+    """Return for how long a socket has awaited an answer; None: it awaits none, or is no TCP socket."""
     info = _tcp_info(descriptor)
     return None if info is None else unanswered_ms(info)
 

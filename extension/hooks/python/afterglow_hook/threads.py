@@ -28,6 +28,7 @@ from afterglow_hook.waits import (
     WAITING,
     is_idle_code,
     place_of,
+    runs_asyncio,
     state_in,
     system_call,
     thread_state,
@@ -50,8 +51,6 @@ MOVES = 2
 BURNING_NS = 300_000
 """CPU between the return and the look that shows that a thread works on, and does not just put things away."""
 MOST_LOOKED_AT = 2_000
-TICK_NS = 5_000_000
-"""Of the kernel's clock that says when a connection was last used; a tick is 1 to 4 ms."""
 HOUSEKEEPERS = ("pymongo", "sentry_sdk.monitor", "kafka.coordinator", "kazoo", "paho", "trio", "loky", "joblib")
 """Modules whose threads look after connections and workers, and carry nothing of the user's by themselves."""
 
@@ -224,10 +223,10 @@ def _waiting_with(thread: threading.Thread, frame: FrameType, seen: Seen, call: 
     state = state_in(call)
     if state != IDLE and seen.is_new and not runs_for_ever(frame):
         return state
-    if _keeps_house(frame) or acts.last_method.get(thread.ident or 0) in acts.LOOKS:
+    if _keeps_house(frame) or runs_asyncio(frame) or acts.last_method.get(thread.ident or 0) in acts.LOOKS:
         return None
     awaited_ms = sockets.awaited_ms(call)
-    asked_since_entry = awaited_ms is not None and seen.at_ns - awaited_ms * 1e6 > current.entered_ns - TICK_NS
+    asked_since_entry = awaited_ms is not None and seen.at_ns - awaited_ms * 1e6 > current.entered_ns - sockets.TICK_NS
     return IO if asked_since_entry else None
 
 
@@ -294,6 +293,8 @@ def _moved() -> Iterator[Work]:
         if cpu_ns is None or cpu_ns - origin.cpu_ns < MOVED_NS:
             origin.moves = 0
             continue
+        if runs_asyncio(sys._current_frames().get(thread.ident or 0)):
+            continue  # its tasks tell what it does
         origin.moves += 1
         if origin.moves >= MOVES or not _stands_where_it_did(thread, origin):
             work = ThreadWork(origin, "looked idle, then ran on", origin.looked_ns, thread)

@@ -95,6 +95,15 @@ def _is_loop(code: CodeType) -> bool:
     return code.co_name == "_run_once" and is_stdlib(code.co_filename, "asyncio/base_events.py")
 
 
+def runs_asyncio(frame: FrameType | None) -> bool:
+    """Return whether a thread runs an event loop of asyncio's own."""
+    while frame is not None:
+        if frame.f_code.co_name == "run_forever" and is_stdlib(frame.f_code.co_filename, "asyncio/base_events.py"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def thread_state(frame: FrameType | None, tid: int | None) -> str:
     """Return what a thread does; ``frame`` is its innermost one."""
     if frame is None:
@@ -159,6 +168,18 @@ def task_state(coroutine: Any) -> tuple[str, int]:
         return IDLE, progress
     sleeping = code.co_name == "sleep" and is_stdlib(code.co_filename, "asyncio/tasks.py")
     return (SLEEPING if sleeping else IO), progress
+
+
+def coroutines_of(task: Any) -> list[Any]:
+    """Return the frames of a task's coroutines, the outermost first."""
+    frames, coroutine = [], task.get_coro()
+    for _ in range(50):
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is None:
+            break
+        frames.append(frame)
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    return frames
 
 
 def process_alive(pid: int, born: int | None = None) -> bool:

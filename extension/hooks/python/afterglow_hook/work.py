@@ -321,10 +321,18 @@ def _is_done(future: Any) -> bool:
 class TaskWork(Work):
     """An asyncio task, pending in a loop that has stopped or that runs in another thread."""
 
-    def __init__(self, origin: Origin, state: str, at_ns: int, task: Any, progress: int) -> None:
+    def __init__(
+        self, origin: Origin, state: str, at_ns: int, task: Any, progress: int, *, worker: str | None = None
+    ) -> None:
         self.task = weakref.ref(task)  # a loop that its user has dropped must be collected, with its sockets
         self.progress = progress
+        self.worker = worker
+        self.alive_ns = at_ns
         super().__init__(origin, state, at_ns)
+        if worker is None:
+            self._await_end(task)
+
+    def _await_end(self, task: Any) -> None:
         loop = task.get_loop()
         try:
             if loop.is_running():
@@ -349,7 +357,13 @@ class TaskWork(Work):
         task = self.task()
         if task is None:
             self.over = True
-        return task is not None and not task.done()
+            return False
+        now_ns = time.monotonic_ns()
+        if self.worker is not None and not task.done() and task_state(task.get_coro())[0] in (IDLE, SLEEPING):
+            self.end(now_ns, since_ns=self.alive_ns)
+            return False
+        self.alive_ns = now_ns
+        return not task.done()
 
     def moved(self) -> bool:
         """Return whether its loop runs, or it has got further since the last look."""
