@@ -52,7 +52,7 @@ _last_put: tuple[int, Handoff | None] = (0, None)  # id(the frame of ``put``), w
 class Handoff:
     """What one invocation gave to one thread, from one line."""
 
-    __slots__ = ("holder", "ids", "index", "left_ns", "queued", "request_id", "site", "taken", "work")
+    __slots__ = ("holder", "ids", "index", "left_ns", "queued", "request_id", "rested_ns", "site", "taken", "work")
 
     def __init__(self, giver: Giver, site: Site) -> None:
         self.request_id, self.index = giver
@@ -61,6 +61,7 @@ class Handoff:
         self.taken = 0
         self.holder: int | None = None  # ident of the thread
         self.ids: list[int] = []  # addresses of the last items that were taken
+        self.rested_ns: int | None = None  # when its holder first waited for more
         self.left_ns: int | None = None  # when its holder took something else, or began to wait for more
         self.work: Any = None  # the open piece of work that it became
 
@@ -80,7 +81,7 @@ class Items(deque):  # type: ignore[misc]
     def append(self, item: Any) -> None:
         """Note what is put in."""
         super().append(item)
-        note_put(self, sys._getframe(1))
+        note_put(self, item, sys._getframe(1))
 
     def popleft(self) -> Any:
         """Note what is taken out."""
@@ -119,8 +120,10 @@ def note_wait(waiter: Any, waiters: int, wait: FrameType) -> None:
         _waits_in[ident] = waiters
         waiting_since[ident] = waited_from[ident] = time.monotonic_ns()
         held = in_hand.get(ident)
-        if held and held[-1].work is not None and waiters in _places.get(ident, ()):
-            held[-1].work.may_be_over(wait)
+        if held and held[-1].rested_ns is None and _is_rest(ident, wait):
+            held[-1].rested_ns = waiting_since[ident]
+            if held[-1].work is not None:
+                held[-1].work.may_be_over(wait)
 
 
 @guarded
@@ -152,8 +155,8 @@ def _just_put(caller: FrameType) -> Handoff | None:
 
 
 @guarded
-def note_put(items: Items, put: FrameType) -> None:
-    """Note who puts an item into a queue; ``put`` is a frame of queue.py."""
+def note_put(items: Items, item: Any, put: FrameType) -> None:
+    """Note who puts an item into a queue; ``put`` is a frame of queue.py. None is no work: it tells a worker to end."""
     global _last_put  # noqa: PLW0603 - the one put that is under way: the interpreter's lock sees to that
     if items.known != len(items) - 1:
         items.forget_givers()
@@ -161,7 +164,7 @@ def note_put(items: Items, put: FrameType) -> None:
     items.known += 1
     if put.f_code.co_name == "_put" and put.f_back is not None:
         put = put.f_back
-    who, site, givers = giver(), site_of(put), items.givers
+    who, site, givers = giver(), () if item is None else site_of(put), items.givers
     if not givers or not givers[-1].is_from(who, site):
         givers.append(Handoff(who, site))
     givers[-1].queued += 1
@@ -180,7 +183,7 @@ def note_taken(items: Items, item: Any) -> None:
     if not handoff.queued:
         items.givers.popleft()
     ident = get_ident()
-    if ident == current.handler_thread:
+    if ident == current.handler_thread or not handoff.site:
         return
     if id(items) not in _fed and len(_fed) < _MOST_WAITERS:
         _remember(items, ident)
@@ -218,7 +221,7 @@ def _hand_over(ident: int, handoff: Handoff) -> None:
             held.remove(handoff)
         held.append(handoff)
         del held[:-_MOST_HANDOFFS]
-    handoff.holder, handoff.left_ns = ident, None
+    handoff.holder, handoff.left_ns, handoff.rested_ns = ident, None, None
 
 
 def _note_unacted(ident: int, handoff: Handoff) -> None:
@@ -253,7 +256,7 @@ def queued() -> list[Handoff]:
     for reference, ident in list(_fed.values()):
         items = reference()
         if items:
-            for handoff in list(items.givers):
+            for handoff in [each for each in list(items.givers) if each.site]:
                 if handoff.holder is None:
                     handoff.holder = ident
                 found.append(handoff)
@@ -262,9 +265,12 @@ def queued() -> list[Handoff]:
 
 def rests(ident: int, frame: FrameType | None) -> bool:
     """Return whether a thread waits in a Condition to be given more, and not for something that its work needs."""
-    if frame is None or ident not in waiting_since:
-        return False
-    caller = frame.f_back
+    return frame is not None and ident in waiting_since and _is_rest(ident, frame)
+
+
+def _is_rest(ident: int, wait: FrameType) -> bool:
+    """Return whether a wait is one in which the thread was given work before, or is called by some queue's ``get``."""
+    caller = wait.f_back
     is_get = caller is not None and caller.f_code.co_name == "get"
     return is_get or _waits_in.get(ident) in _places.get(ident, ())
 
@@ -279,11 +285,14 @@ def settle(ident: int, lying: set[int] | None, *, at_rest: bool, timeout: float 
     held = in_hand.get(ident, [])
     for handoff in held:
         is_latest = handoff is held[-1]
-        over = at_rest if is_latest else True
-        if over and lying is not None and (timeout is not None or not is_latest):
+        has_rested = handoff.rested_ns is not None
+        over = at_rest or has_rested if is_latest else True
+        if over and lying is not None and (timeout is not None or has_rested or not is_latest):
             over = lying.isdisjoint(handoff.ids)
         if over and handoff.left_ns is None:
-            handoff.left_ns = waiting_since.get(ident) or time.monotonic_ns()
+            handoff.left_ns = handoff.rested_ns or waiting_since.get(ident) or time.monotonic_ns()
+        if not over:
+            handoff.rested_ns = None  # it rested, but with this in hand
         if not over or handoff.queued:
             kept.append(handoff)
     if held:

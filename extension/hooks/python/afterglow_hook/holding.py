@@ -22,8 +22,9 @@ def settle(thread: threading.Thread, frame: FrameType | None) -> list[handoffs.H
         and thread_state(frame, thread.native_id) in (IDLE, SLEEPING)
         and runs_for_ever(frame)
     )
-    several = len(handoffs.in_hand.get(ident, ())) > 1
-    lying = lying_about(frame) if several or (at_rest and timeout is not None) else None
+    held = handoffs.in_hand.get(ident, ())
+    batches = len(held) > 1 or timeout is not None or any(each.rested_ns is not None for each in held)
+    lying = lying_about(frame) if batches and any(each.ids for each in held) else None
     return handoffs.settle(ident, lying, at_rest=at_rest, timeout=timeout)
 
 

@@ -500,6 +500,7 @@ WATCHED: dict[str, Callable[[ModuleType], None]] = {
     "multiprocessing.pool": _watch_pool,
     "multiprocessing.process": _watch_multiprocessing,
     "queue": _watch_queues,
+    "sentry_sdk._queue": _watch_queues,  # a copy of it
     "subprocess": _watch_subprocess,
     "uvloop": _watch_uvloop,
 }

@@ -7,6 +7,7 @@ entry with them, threads and processes leave when they end. ``look`` reads these
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 
 from afterglow_hook import current
@@ -40,6 +41,7 @@ class Origin:
     """One start of work, and what is known of it since."""
 
     __slots__ = (
+        "begun_ns",
         "born",
         "burned_ns",
         "cpu_ns",
@@ -64,6 +66,7 @@ class Origin:
         self.name = name
         self.site = site
         self.request_id, self.index = starter() if giver is None else giver
+        self.begun_ns = time.monotonic_ns()
         self.executor: Crew | None = None  # of the executor that a thread or a job belongs to
         self.born: int | None = None  # a process: when it started, as the kernel counts (waits.process_born)
         self.ref: Callable[[], Any] | None = None

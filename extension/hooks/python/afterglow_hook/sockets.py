@@ -133,8 +133,8 @@ def unanswered_ms(info: bytes) -> float | None:
     if not _number(info[_SEGMENTS_OUT]):
         return None
     sent_ms, received_ms = _number(info[_SENT_AGO]), _number(info[_RECEIVED_AGO])
-    # Both clocks tick every 1 to 4 ms: what was sent in the tick in which something was received, came after it.
-    return float(sent_ms) if sent_ms <= received_ms or not _number(info[_RECEIVED]) else None
+    # Both clocks tick every 1 to 4 ms: within one tick nobody knows which came first, and doubt is no evidence.
+    return float(sent_ms) if sent_ms < received_ms or not _number(info[_RECEIVED]) else None
 
 
 def _number(raw: bytes) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from afterglow_hook import acts, current, handoffs, origins, sockets
+from afterglow_hook import acts, current, handoffs, origins, sockets, wire
 from afterglow_hook.holding import settle, state_with
 from afterglow_hook.loops import runs_for_ever
 from afterglow_hook.waits import (
@@ -55,14 +55,29 @@ HOUSEKEEPERS = ("pymongo", "sentry_sdk.monitor", "kafka.coordinator", "kazoo", "
 """Modules whose threads look after connections and workers, and carry nothing of the user's by themselves."""
 
 
+_carrier = threading.main_thread()
+_greenlets_told = False
+
+
 def others() -> list[threading.Thread]:
     """Return the threads of this process but the current one."""
     active = threading._active  # type: ignore[attr-defined]
     if len(active) < 2 and not origins.raw_threads:
         return []
     me = threading.get_ident()
-    found = [thread for ident, thread in list(active.items()) if ident != me]
+    found = [thread for ident, thread in list(active.items()) if ident != me and not _is_greenlet(thread)]
     return [*found, *_raw_threads()][:MOST_LOOKED_AT]
+
+
+def _is_greenlet(thread: threading.Thread) -> bool:
+    """Return whether gevent runs a thread as a greenlet: what the thread that carries it does is not its doing."""
+    global _greenlets_told  # noqa: PLW0603 - told once
+    if thread.native_id is None or thread.native_id != _carrier.native_id or thread is _carrier:
+        return False
+    if not _greenlets_told:
+        _greenlets_told = True
+        wire.send({"t": "unseen", "what": "thread", "why": "gevent runs them as greenlets"})
+    return True
 
 
 def _raw_threads() -> list[Any]:
@@ -223,7 +238,7 @@ def _waiting_with(thread: threading.Thread, frame: FrameType, seen: Seen, call: 
     state = state_in(call)
     if state != IDLE and seen.is_new and not runs_for_ever(frame):
         return state
-    if _keeps_house(frame) or runs_asyncio(frame) or acts.last_method.get(thread.ident or 0) in acts.LOOKS:
+    if _keeps_house(frame) or _runs_loop(seen.origin, frame) or acts.last_method.get(thread.ident or 0) in acts.LOOKS:
         return None
     awaited_ms = sockets.awaited_ms(call)
     asked_since_entry = awaited_ms is not None and seen.at_ns - awaited_ms * 1e6 > current.entered_ns - sockets.TICK_NS
@@ -236,6 +251,11 @@ def _keeps_house(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _runs_loop(origin: Origin, frame: FrameType | None) -> bool:
+    """Return whether a thread runs an event loop; of one in C, like uvloop's, only its name tells."""
+    return origin.name.endswith("run_forever") or runs_asyncio(frame)
 
 
 def _set_in_motion(origin: Origin) -> Origin:
@@ -293,7 +313,7 @@ def _moved() -> Iterator[Work]:
         if cpu_ns is None or cpu_ns - origin.cpu_ns < MOVED_NS:
             origin.moves = 0
             continue
-        if runs_asyncio(sys._current_frames().get(thread.ident or 0)):
+        if _runs_loop(origin, sys._current_frames().get(thread.ident or 0)):
             continue  # its tasks tell what it does
         origin.moves += 1
         if origin.moves >= MOVES or not _stands_where_it_did(thread, origin):

@@ -12,6 +12,7 @@ import time
 import weakref
 
 from afterglow_hook import origins, wire
+from afterglow_hook.batches import lying_about
 from afterglow_hook.callsite import spelled
 from afterglow_hook.handoffs import waiting_since
 from afterglow_hook.holding import settle
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 WAITING_ONCE = "waiting for at most"
 PUTTING_AWAY_NS = 1_000_000
+SETTLED_NS = 10_000_000
+"""A thread that was started so shortly before it was found had not come to what it was started for."""
 _last_id = 0
 
 
@@ -112,11 +115,18 @@ class Work:
         """Let go of what it was found by, which may become another piece of work."""
         self.origin.work = None
 
+    def is_putting_away(self, cpu_ns: int | None) -> bool:
+        """Return whether what it has done since it was found is not worth a word, whenever it was done."""
+        del cpu_ns
+        return False
+
     def end(self, at_ns: int, cpu_clock_ns: int | None = None, *, since_ns: int | None = None) -> None:
         """Tell the extension at once that it has ended; called in whatever thread ends it.
 
         ``since_ns``: it may have ended at any time since then; the extension knows of freezes that lie between.
         """
+        if not self.over and self.is_putting_away(self.cpu_ns(cpu_clock_ns)):
+            at_ns, since_ns = self.at_ns, None
         if not self.over:
             self.over = True
             self.ending = {"t": "ended", "w": self.id, "at": at_ns, "cpu": self.cpu_ns(cpu_clock_ns)}
@@ -198,16 +208,18 @@ class ThreadWork(Work):
         waits_to_hear = state == IO and bool(call) and awaited_ms(call or ()) is None
         return state in (IDLE, SLEEPING) or waits_to_hear
 
-    def _end_at_rest(self, now_ns: int) -> None:
-        """Say when it went back to rest, as well as that is known.
+    def is_putting_away(self, cpu_ns: int | None) -> bool:
+        """Return whether it was caught on its way out, or back to rest: a log queue's listener, a pool's worker.
 
-        If it took next to no CPU, it had been putting things away while the handler returned: a log queue's listener,
-        a worker that had just handed over its result. Then it ends where it was found.
+        It had been there for a while, was in no wait, and took next to no CPU from then on.
         """
+        settled = self.at_ns - self.started.begun_ns > SETTLED_NS
+        return self.state == RUNNING and settled and (cpu_ns or 0) < PUTTING_AWAY_NS
+
+    def _end_at_rest(self, now_ns: int) -> None:
+        """Say when it went back to rest, as well as that is known."""
         rested_ns = waiting_since.get(self.thread.ident or 0, 0)
-        if self.state == RUNNING and (self.cpu_ns() or 0) < PUTTING_AWAY_NS:
-            self.end(self.at_ns)
-        elif rested_ns > self.at_ns:
+        if rested_ns > self.at_ns:
             self.end(rested_ns)
         else:
             self.end(now_ns, since_ns=self.alive_ns)
@@ -238,17 +250,19 @@ class HandedWork(ThreadWork):
             return False
         if self.handoff in settle(self.thread, self.frame()) or self.handoff.queued:
             return True
-        self._end_in_time(self.handoff.left_ns or time.monotonic_ns())
+        self.end(max(self.at_ns, self.handoff.left_ns or time.monotonic_ns()))
         return False
 
     def may_be_over(self, wait: FrameType) -> None:
         """Take notice, in its own thread, that the thread begins to wait for more: ``wait`` is threading's frame."""
-        if not self.handoff.queued and timeout_of(wait) is None:
-            self._end_in_time(time.monotonic_ns())
+        ids = self.handoff.ids
+        if not self.handoff.queued and (not ids or timeout_of(wait) is None or lying_about(wait).isdisjoint(ids)):
+            self.end(time.monotonic_ns())
 
-    def _end_in_time(self, at_ns: int) -> None:
-        putting_away = self.state == RUNNING and (self.cpu_ns() or 0) < PUTTING_AWAY_NS
-        self.end(self.at_ns if putting_away else max(at_ns, self.at_ns))
+    def is_putting_away(self, cpu_ns: int | None) -> bool:
+        """Return whether the thread was only woken to look, found nothing to do, and went back to its wait."""
+        nothing_taken = not self.handoff.taken and not self.handoff.queued
+        return nothing_taken and self.state not in (IO, SLEEPING) and (cpu_ns or 0) < PUTTING_AWAY_NS
 
 
 class ActedWork(ThreadWork):
