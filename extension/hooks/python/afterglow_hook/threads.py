@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 
 from afterglow_hook import acts, current, handoffs, origins, sockets, wire
 from afterglow_hook.holding import settle, state_with
@@ -50,6 +51,8 @@ MOVES = 2
 """Gaps in a row with as much CPU that make a finding of a thread that waits again where it waited before."""
 BURNING_NS = 300_000
 """CPU between the return and the look that shows that a thread works on, and does not just put things away."""
+GRACE_S, GRACES = 0.0002, 10
+"""For a thread that is on its way, once per look: we hold the interpreter; what is over in no time is no finding."""
 MOST_LOOKED_AT = 2_000
 HOUSEKEEPERS = ("pymongo", "sentry_sdk.monitor", "kafka.coordinator", "kazoo", "paho", "trio", "loky", "joblib")
 """Modules whose threads look after connections and workers, and carry nothing of the user's by themselves."""
@@ -93,16 +96,6 @@ def _raw_threads() -> list[Any]:
     return list(origins.raw_threads.values())
 
 
-def frames_of(threads: list[threading.Thread]) -> dict[int, Any]:
-    """Return the innermost frame of each, by ident; not of the current one.
-
-    Our own frame would hold the dictionary: a cycle, which would keep every thread's locals until the next gc.
-    """
-    frames = sys._current_frames() if threads else {}
-    frames.pop(threading.get_ident(), None)
-    return frames
-
-
 def is_followed(origin: Origin | None) -> bool:
     """Return whether a thread is judged by itself: no pool's worker, no internal extension."""
     return origin is not None and origin.what != "pool" and not origin.is_extension
@@ -138,28 +131,55 @@ class Seen:
 def left(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
     """Yield what threads have been left with; ``before``: ``clocks`` at the return."""
     yield from _acted()
-    threads = others()
-    frames = frames_of(threads)
-    for thread in threads:
+    has_waited = False
+    for thread in others():
         origin = origins.threads.get(id(thread))
         if origin is None or not is_followed(origin):
             continue
         cpu_ns, ident = thread_cpu_ns(thread.native_id), thread.ident or 0
         is_known = origin.looked_ns and cpu_ns == origin.entry_cpu_ns  # since the entry it has done nothing
         origin.cpu_ns, origin.looked_ns = cpu_ns, now_ns
-        held = handoffs.in_hand.get(ident)
-        if is_known and not held:
+        if is_known and not handoffs.in_hand.get(ident):
             continue
-        frame = frames.get(ident)
+        frame = _frame_of(thread)
+        if not has_waited and _is_on_its_way(thread, frame):
+            has_waited = True
+            frame = _after_grace(thread, cpu_ns)
+        if not thread.is_alive():
+            continue  # it was on its way out
         origin.place = place_of(frame)[0]
-        if held:
-            yield from _handed(origin, thread, frame, now_ns)
+        yield from _handed(origin, thread, frame, now_ns)
         if origin.work is None and not handoffs.in_hand.get(ident):
             burned_ns = _difference(cpu_ns, before.get(id(thread)))
             state = _left_with(thread, frame, Seen(origin, now_ns, burned_ns))
             if state is not None:
                 yield ThreadWork(_set_in_motion(origin), state, now_ns, thread, origin)
     yield from _queued(now_ns)
+
+
+def _frame_of(thread: threading.Thread) -> FrameType | None:
+    return sys._current_frames().get(thread.ident or 0)
+
+
+def _after_grace(thread: threading.Thread, cpu_ns: int | None) -> FrameType | None:
+    """Let a thread that is on its way get on; return its frame when it waits again, burns CPU, or had its chance."""
+    frame = None
+    for _ in range(GRACES):
+        time.sleep(GRACE_S)
+        frame = _frame_of(thread)
+        burned_ns = _difference(thread_cpu_ns(thread.native_id), cpu_ns)
+        if burned_ns >= BURNING_NS or not _is_on_its_way(thread, frame):
+            break
+    return frame
+
+
+def _is_on_its_way(thread: threading.Thread, frame: FrameType | None) -> bool:
+    """Return whether a thread is between two waits: begun, woken or just done, it wants the interpreter."""
+    if not thread.is_alive() or (thread.ident or 0) in handoffs.waiting_since:
+        return False
+    if frame is None:
+        return True
+    return thread_state(frame, thread.native_id) in (RUNNING, LOCKED) or bool(handoffs.in_hand.get(thread.ident or 0))
 
 
 def _difference(now_ns: int | None, before_ns: int | None) -> int:
