@@ -63,7 +63,7 @@ def test_the_function_sees_its_environment_as_on_lambda(run_function: RunFunctio
         import os
         def handler(event, context):
             names = ["_HANDLER", "LAMBDA_TASK_ROOT", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_NAME",
-                     "AWS_REGION", "TABLE", "VIRTUAL_ENV", "PYTHONPATH", "PYTEST_CURRENT_TEST"]
+                     "AWS_REGION", "TABLE", "VIRTUAL_ENV", "PYTEST_CURRENT_TEST"]
             return {name: os.environ[name] for name in names if name in os.environ}
     """
     run = run_function(source, "--memory", "256", "--timeout", "9", "--env", "TABLE=orders", "--region", "eu-west-3")

@@ -11,6 +11,7 @@ from afterglow_layer.failure import Failure
 from afterglow_layer.local import cgroups, freezer, logs, mounts, session
 from afterglow_layer.local.cgroups import Home
 from afterglow_layer.local.invoke import Answer, Verdict, judge
+from afterglow_layer.local.read_only import Mounted, parse_mountinfo
 
 REQUEST_ID = "730ac3e6-86fb-4306-824b-8dd7bff2c4eb"
 LAMBDA_TIMED_OUT = (
@@ -258,3 +259,18 @@ def test_an_architecture_that_lambda_lacks_is_said() -> None:
     assert rie.host_arch("aarch64") == "arm64"
     with pytest.raises(Failure, match="x86_64 and arm64, this machine is riscv64"):
         rie.host_arch("riscv64")
+
+
+MOUNTINFO = """\
+22 1 254:0 / / rw,relatime - ext4 /dev/root rw
+25 22 0:5 / /sys/fs/cgroup ro,nosuid,nodev,noexec - cgroup2 cgroup2 rw
+31 22 254:0 /a\\040b /mnt/a\\040b\\012c rw,nosuid - ext4 /dev/root rw
+"""
+
+
+def test_a_mount_is_told_with_its_path_its_kind_and_its_options() -> None:
+    assert [
+        Mounted(Path("/"), "ext4", ("rw", "relatime")),
+        Mounted(Path("/sys/fs/cgroup"), "cgroup2", ("ro", "nosuid", "nodev", "noexec")),
+        Mounted(Path("/mnt/a b\nc"), "ext4", ("rw", "nosuid")),
+    ] == list(parse_mountinfo(MOUNTINFO))

@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from afterglow_layer.local import cgroups, entry, mounts, private_tmp
+from afterglow_layer.local import cgroups, entry, mounts, private_tmp, surroundings
 from afterglow_layer.local.fence import Fence
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
@@ -38,6 +38,9 @@ class Order(NamedTuple):
     memory_mb: int | None = None  # None: not limited
     cpu_cores: float | None = None  # None: not limited
     keep_in_tmp: list[str] | None = None  # what stays reachable in a /tmp of its own; None: the host's /tmp
+    shm: str = surroundings.HOST
+    files: str = surroundings.WRITABLE
+    as_managed: bool = False  # /var/runtime, umask and the number of open files as on Lambda
 
 
 def tell(status: str, **facts: Any) -> None:
@@ -76,6 +79,7 @@ def be_init(order: Order, groups: list[cgroups.Home], fence: Fence) -> NoReturn:
         _unshare(
             CLONE_NEWNS
         )  # What is mounted goes with us: the keeper would hold it, and could not remove the folder.
+        mounts.make_private(Path(order.run_dir))
         staging = Path(order.run_dir, "opt")
         staging.mkdir()
         mounts.mount_opt(
@@ -84,8 +88,8 @@ def be_init(order: Order, groups: list[cgroups.Home], fence: Fence) -> NoReturn:
             prepare=lambda opt: entry.lead_extensions_in(fence.doors, opt, mounts.OPT),
         )
         mounts.mount_proc()
-        tmp = _mount_tmp(order, fence)
-        status = _run_rie(order, groups, fence, tmp)
+        words = [_mount_tmp(order, fence), *surroundings.prepare(_wishes(order))]
+        status = _run_rie(order, groups, fence, words)
     except OSError as error:
         tell("failed", reason=str(error))
     finally:
@@ -99,10 +103,14 @@ def _mount_tmp(order: Order, fence: Fence) -> str:
     return private_tmp.mount_tmp(Path(order.run_dir), order.keep_in_tmp, memory_limited=fence.memory is not None)
 
 
-def _run_rie(order: Order, groups: list[cgroups.Home], fence: Fence, tmp: str) -> int:
+def _wishes(order: Order) -> surroundings.Wishes:
+    return surroundings.Wishes(order.shm, order.files, order.as_managed, Path(order.directory), Path(order.run_dir))
+
+
+def _run_rie(order: Order, groups: list[cgroups.Home], fence: Fence, words: list[str]) -> int:
     rie_pid = os.fork()
     if rie_pid == 0:
-        _become_rie(order, groups, fence, tmp)
+        _become_rie(order, groups, fence, words)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(rie_pid, signal.SIGTERM))
     while True:
         pid, status = os.waitpid(-1, 0)  # Orphans end up here, too.
@@ -110,7 +118,7 @@ def _run_rie(order: Order, groups: list[cgroups.Home], fence: Fence, tmp: str) -
             return os.waitstatus_to_exitcode(status) & 0xFF
 
 
-def _become_rie(order: Order, groups: list[cgroups.Home], fence: Fence, tmp: str) -> NoReturn:
+def _become_rie(order: Order, groups: list[cgroups.Home], fence: Fence, words: list[str]) -> NoReturn:
     command = [*order.command, *entry.lead_in(_entry(order, fence), order.runtime)]
     try:
         os.setsid()
@@ -122,13 +130,15 @@ def _become_rie(order: Order, groups: list[cgroups.Home], fence: Fence, tmp: str
             group=_told(joined),
             memory=_told(fence.memory),
             cpu=_told(fence.cpu),
-            tmp=tmp,
+            surroundings=words,
             problems=fence.problems,
         )
         os.dup2(order.log_fd, 1)
         os.closerange(3, 1024)
         for number in (*PARENTS_SIGNALS, *PYTHON_IGNORES):
             signal.signal(number, signal.SIG_DFL)
+        if order.as_managed:
+            surroundings.limit_process()
         os.execve(command[0], command, order.env)  # noqa: S606 - no shell is the point
     except OSError as error:
         os.write(2, f"{command[0]} cannot be run: {error}\n".encode())

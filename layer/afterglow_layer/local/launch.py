@@ -58,6 +58,7 @@ def _order(plan: Plan, ports: Ports, run_dir: Path, records_file: Path) -> Order
         agent_python=plan.interpreter.base,
         records_file=str(records_file),
         init_type=plan.init_type.value,
+        python_folder=str(Path(plan.interpreter.path).parent),
     )
     return Order(
         command=command(plan, ports),
@@ -71,4 +72,7 @@ def _order(plan: Plan, ports: Ports, run_dir: Path, records_file: Path) -> Order
         memory_mb=plan.memory_mb if plan.limit_memory else None,
         cpu_cores=cores_of(plan.memory_mb) if plan.limit_cpu else None,
         keep_in_tmp=keep_in_tmp(plan),
+        shm=plan.shm,
+        files=plan.files,
+        as_managed=plan.as_managed,
     )

@@ -2,15 +2,18 @@
 
 In: the handler's name, from RIE's command line. Out: the runtime client's loop, which does not return.
 This follows /var/runtime/bootstrap.py of the images public.ecr.aws/lambda/python:3.12 and later: import the
-client first, then lay out sys.path, then let ``site`` read the .pth files, then run. The one difference:
-there, PYTHONPATH is set to /var/runtime for child processes; here, the interpreter itself has the client.
+client first, then lay out sys.path, then let ``site`` read the .pth files, then set PYTHONPATH for child processes,
+then run. There, the client's way in is a module of its own, ``awslambdaricmain``, which imports ``bootstrap`` from
+awslambdaric; here it is awslambdaric's ``__main__``, which does the same, by that name. Agents that patch the loop
+look for it: Sentry takes ``sys.modules["__main__"].awslambdaricmain.bootstrap`` (sentry-sdk 2.75,
+integrations/aws_lambda.py, get_lambda_bootstrap).
 """
 
 import os
 import site
 import sys
 
-from awslambdaric import __main__ as client
+from awslambdaric import __main__ as awslambdaricmain
 
 LAYER_PACKAGES = f"/opt/python/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 LAYER = "/opt/python"
@@ -18,6 +21,7 @@ LAYER = "/opt/python"
 
 def main() -> None:
     """Lay out the path, read the .pth files, hand over to the runtime client."""
+    sys.modules["awslambdaricmain"] = awslambdaricmain
     folders = [os.environ["LAMBDA_TASK_ROOT"]]
     if "PYTHONPATH" not in os.environ:
         folders += [LAYER_PACKAGES, LAYER]
@@ -25,7 +29,8 @@ def main() -> None:
     sys.path[:1] = folders
     for folder in folders:
         site.addsitedir(folder)
-    client.main(sys.argv)
+    os.environ.setdefault("PYTHONPATH", os.environ.get("LAMBDA_RUNTIME_DIR", "/var/runtime"))
+    awslambdaricmain.main(sys.argv)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,102 @@
+"""What this machine has, or lets a function do, and Lambda does not: /dev/shm, files that can be written.
+
+In: an order's wishes, in the sandbox's own mount namespace, after /opt, /proc and /tmp. Out: mounts, and a sentence on
+each for the report. Nothing here keeps a run from running: what cannot be had is said instead.
+
+Sources: Lambda developer guide, "Lambda quotas" (1,024 file descriptors), "Lambda execution environment" (file system
+read-only but for /tmp); AWS Compute Blog, "Parallel Processing in Python with AWS Lambda" (no /dev/shm).
+"""
+
+import os
+import resource
+from pathlib import Path
+from typing import NamedTuple
+
+from afterglow_layer.local import mounts, read_only
+from afterglow_layer.local.private_tmp import TMP
+
+NONE, HOST = "none", "host"
+READ_ONLY, WRITABLE = "read-only", "writable"
+
+DEV, SHM, VAR = Path("/dev"), Path("/dev/shm"), Path("/var")  # noqa: S108 - it is to go
+RUNTIME = Path("/var/runtime")
+
+UMASK = 0o022
+OPEN_FILES = 1024
+
+NO_SHM = f"{SHM}: none, as on Lambda: multiprocessing's locks, queues and pools fail"
+NO_WRITING = f"files: read-only, but for {TMP}"
+
+
+class Wishes(NamedTuple):
+    """What is to be as on Lambda."""
+
+    shm: str
+    files: str
+    as_managed: bool
+    directory: Path  # the function's
+    run_dir: Path  # the extension's records go there
+
+
+def prepare(wishes: Wishes) -> list[str]:
+    """Mount what is wished for and return how that went, in words."""
+    if wishes.as_managed:
+        _make_runtime_folder(wishes)
+    words = [_shm(wishes)]  # Before all is read-only: a tmpfs is filled for it.
+    return [*words, _files(wishes)]
+
+
+def limit_process() -> None:
+    """Set the calling process's umask and its number of open files: what it starts has them from it."""
+    os.umask(UMASK)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+
+def _make_runtime_folder(wishes: Wishes) -> None:
+    """Have an empty /var/runtime: LAMBDA_RUNTIME_DIR and PYTHONPATH name it. Where that fails, they name nothing."""
+    if RUNTIME.exists():
+        return
+    try:
+        mounts.remake(VAR, _staging(wishes, "var"), empty=[RUNTIME.name])
+    except OSError:
+        return
+
+
+def _shm(wishes: Wishes) -> str:
+    if wishes.shm == HOST:
+        return f"{SHM}: this machine's (--shm host); Lambda has none"
+    try:
+        if SHM.exists():
+            mounts.remake(DEV, _staging(wishes, "dev"), without=[SHM.name])
+    except OSError as error:
+        return f"{SHM}: this machine's, it could not be taken away ({error}); Lambda has none"
+    return NO_SHM
+
+
+def _files(wishes: Wishes) -> str:
+    if wishes.files == WRITABLE:
+        return f"files: writable, as this machine lets them be (--files writable); on Lambda only {TMP} is"
+    try:
+        read_only.make_read_only(wishes.directory, _writable(wishes))
+    except OSError as error:
+        refused = error
+    else:
+        return NO_WRITING
+    try:
+        read_only.make_folder_read_only(wishes.directory)
+    except OSError:
+        return f"files: as this machine has them ({refused}); on Lambda only {TMP} is writable"
+    return f"files: the function's folder is read-only, no other ({refused}); on Lambda only {TMP} is writable"
+
+
+def _writable(wishes: Wishes) -> list[Path]:
+    shm = [SHM] if wishes.shm == HOST and SHM.is_dir() else []
+    return [TMP, wishes.run_dir, *shm]
+
+
+def _staging(wishes: Wishes, name: str) -> Path:
+    staging = wishes.run_dir / name
+    staging.mkdir()
+    return staging

@@ -1,0 +1,233 @@
+"""What a function finds around it in `afterglow run`, and what Lambda's managed runtimes have: real functions tell.
+
+Each under RIE and under the built-in emulator. docs/local-run.md has the whole list.
+"""
+
+import errno
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.integration.conftest import RunFunction
+from tests.integration.test_run_limits import limit
+
+pytestmark = pytest.mark.usefixtures("namespaces")
+
+both_emulators = pytest.mark.parametrize("emulator", ["rie", "builtin"])
+
+PRIMITIVES = {
+    "Lock": "multiprocessing.Lock()",
+    "Queue": "multiprocessing.Queue()",
+    "Pool": "multiprocessing.Pool(1)",
+    "ProcessPoolExecutor": "concurrent.futures.ProcessPoolExecutor(1)",
+    "SharedMemory": "multiprocessing.shared_memory.SharedMemory(create=True, size=16)",
+}
+
+TRIES = f"""
+    import concurrent.futures, multiprocessing.shared_memory, os, threading
+    def handler(event, context):
+        seen = {{"/dev/shm": os.path.exists("/dev/shm"), "/dev/null": os.path.exists("/dev/null")}}
+        for name, code in {PRIMITIVES!r}.items():
+            try:
+                made = eval(code)
+                seen[name] = "there"
+                if name == "SharedMemory":
+                    made.unlink()
+            except OSError as error:
+                seen[name] = error.errno
+        return seen
+"""
+
+NO_SHM = "/dev/shm: none, as on Lambda: multiprocessing's locks, queues and pools fail"
+
+WITHOUT_SHM = (errno.ENOSYS, errno.ENOENT)
+"""glibc before 2.34, Lambda's runtimes up to python3.11 among it; and from 2.34 on, those of python3.12 and later."""
+
+
+@both_emulators
+def test_there_is_no_dev_shm_and_nothing_that_needs_one(run_function: RunFunction, emulator: str) -> None:
+    run = run_function(TRIES, "--repeat", "1", "--emulator", emulator)
+    (seen,) = run.answers
+
+    assert (False, True) == (seen.pop("/dev/shm"), seen.pop("/dev/null"))
+    assert set(PRIMITIVES) == {name for name, code in seen.items() if code in WITHOUT_SHM}, seen
+    assert NO_SHM == limit(run.document, "/dev/shm")
+
+
+@both_emulators
+def test_the_hosts_dev_shm_is_there_when_asked_for(run_function: RunFunction, emulator: str) -> None:
+    run = run_function(TRIES, "--repeat", "1", "--emulator", emulator, "--shm", "host")
+    (seen,) = run.answers
+
+    assert {*PRIMITIVES} == {name for name, found in seen.items() if found == "there"}, seen
+    assert "/dev/shm: this machine's (--shm host); Lambda has none" == limit(run.document, "/dev/shm")
+
+
+def test_the_choice_may_come_from_the_environment(run_function: RunFunction, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFTERGLOW_RUN_SHM", "host")
+    monkeypatch.setenv("AFTERGLOW_RUN_FILES", "writable")
+    limits = run_function("def handler(event, context): pass", "--repeat", "1").document["run"]["limits"]
+
+    assert ["/dev/shm: this machine's", "files: writable"] == [
+        sentence[: len(begin)]
+        for begin in ("/dev/shm: this machine's", "files: writable")
+        for sentence in limits
+        if sentence.startswith(begin)
+    ]
+
+
+WRITES = """
+    import errno, os
+    def written(folder):
+        try:
+            with open(os.path.join(folder, "afterglow-test"), "w"):
+                pass
+        except OSError as error:
+            return errno.errorcode[error.errno]
+        os.remove(os.path.join(folder, "afterglow-test"))
+        return "written"
+    def handler(event, context):
+        folders = [os.environ["LAMBDA_TASK_ROOT"], "/tmp", "/var/tmp", os.path.expanduser("~"), "/"]
+        return [written(folder) for folder in folders]
+"""
+
+
+@both_emulators
+def test_nothing_but_tmp_can_be_written(run_function: RunFunction, emulator: str) -> None:
+    run = run_function(WRITES, "--repeat", "1", "--emulator", emulator)
+
+    assert [["EROFS", "written", "EROFS", "EROFS", "EROFS"]] == run.answers
+    assert "files: read-only, but for /tmp" == limit(run.document, "files")
+
+
+def test_nor_where_tmp_is_the_hosts_and_the_function_lies_in_it(run_function: RunFunction) -> None:
+    run = run_function(WRITES, "--repeat", "1", "--tmp", "host")
+
+    assert ["EROFS", "written", "EROFS"] == run.answers[0][:3]
+
+
+def test_the_functions_folder_can_be_written_when_asked_for(run_function: RunFunction, function_dir: Path) -> None:
+    source = "def handler(event, context): return open('made', 'w').write('yes')"
+    run = run_function(source, "--repeat", "1", "--files", "writable")
+
+    assert [3] == run.answers
+    assert "yes" == (function_dir / "made").read_text()
+    assert limit(run.document, "files").startswith("files: writable, as this machine lets them be (--files writable)")
+
+
+def test_a_folder_that_holds_the_runs_own_files_is_read_only_all_the_same(
+    run_function: RunFunction, function_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records and loop image lie where TMPDIR says: here, in the function's folder."""
+    monkeypatch.setenv("TMPDIR", str(function_dir))
+    run = run_function(WRITES, "--repeat", "1")
+
+    assert "EROFS" == run.answers[0][0], run
+    assert 1 == len(run.document["environments"]), "the records could not be written"
+
+
+ENVIRONMENT = """
+    import json, os, resource, sys
+    def handler(event, context):
+        umask = os.umask(0)
+        os.umask(umask)
+        return {
+            "environ": {name: os.environ[name] for name in event if name in os.environ},
+            "context": [context.log_group_name, context.log_stream_name, context.function_version],
+            "umask": umask,
+            "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+            "runtime": os.path.isdir("/var/runtime"),
+        }
+"""
+
+LOG_STREAM = r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}"
+
+
+@both_emulators
+def test_variables_limits_and_folders_are_the_managed_runtimes(
+    run_function: RunFunction, function_dir: Path, emulator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/root")
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/0")
+    expected = {
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/local",
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "LANG": "en_US.UTF-8",
+        "LD_LIBRARY_PATH": f"/var/runtime:/var/runtime/lib:{function_dir}:{function_dir}/lib:/opt/lib",
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/opt/bin",
+        "PYTHONPATH": "/var/runtime",
+        "TZ": ":UTC",
+    }
+    names = [*expected, "AWS_LAMBDA_LOG_STREAM_NAME", "HOME", "LC_ALL", "XDG_RUNTIME_DIR"]
+    run = run_function(ENVIRONMENT, "--repeat", "1", "--emulator", emulator, "--event", json.dumps(names))
+    (seen,) = run.answers
+    log_stream = seen["environ"].pop("AWS_LAMBDA_LOG_STREAM_NAME")
+
+    assert expected == seen["environ"]
+    assert re.fullmatch(LOG_STREAM, log_stream), log_stream
+    assert ["/aws/lambda/local", log_stream, "$LATEST"] == seen["context"]
+    assert (0o022, [1024, 1024], True) == (seen["umask"], seen["files"], seen["runtime"])
+
+
+@both_emulators
+def test_the_functions_own_libraries_are_found_in_its_lib_folder(
+    run_function: RunFunction, function_dir: Path, emulator: str
+) -> None:
+    (function_dir / "lib").mkdir()
+    source, library = function_dir / "own.c", function_dir / "lib" / "libown.so"
+    source.write_text("int own(void) { return 42; }")
+    made = subprocess.run(["cc", "-shared", "-o", str(library), str(source)], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no library can be made here: {made.stderr.decode()}")
+    handler = "import ctypes\ndef handler(event, context): return ctypes.CDLL('libown.so').own()"
+
+    assert [42] == run_function(handler, "--repeat", "1", "--emulator", emulator).answers
+
+
+def test_a_variable_that_was_asked_for_wins(run_function: RunFunction) -> None:
+    source = "import os\ndef handler(event, context): return [os.environ['HOME'], os.environ['LANG']]"
+    run = run_function(source, "--repeat", "1", "--env", "HOME=/tmp", "--env", "LANG=C.UTF-8")
+
+    assert [["/tmp", "C.UTF-8"]] == run.answers
+
+
+PATCHES = """
+    import sys
+    seen = []
+    def bootstrap():
+        if "bootstrap" in sys.modules:
+            return sys.modules["bootstrap"]
+        module = sys.modules["__main__"]
+        if hasattr(module, "awslambdaricmain") and hasattr(module.awslambdaricmain, "bootstrap"):
+            return module.awslambdaricmain.bootstrap
+        return module.bootstrap if hasattr(module, "bootstrap") else module
+    found = bootstrap()
+    handle = found.handle_event_request
+    def patched(client, request_handler, *args, **kwargs):
+        seen.append(found.__name__)
+        return handle(client, request_handler, *args, **kwargs)
+    found.handle_event_request = patched
+    def handler(event, context):
+        return [seen, "awslambdaricmain" in sys.modules]
+"""
+"""Looks for the runtime's loop as sentry-sdk 2.75 does (integrations/aws_lambda.py), and patches it."""
+
+
+@both_emulators
+@pytest.mark.parametrize("layer", [[], ["--no-layer"]], ids=["with our layer", "without"])
+def test_an_agent_finds_the_loop_that_it_patches_where_the_managed_runtimes_have_it(
+    run_function: RunFunction, emulator: str, layer: list[str]
+) -> None:
+    run = run_function(PATCHES, "--repeat", "2", "--emulator", emulator, *layer)
+    first, second = run.answers
+
+    assert [["awslambdaric.bootstrap"], True] == first
+    assert [["awslambdaric.bootstrap"] * 2, True] == second
