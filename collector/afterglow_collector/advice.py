@@ -4,6 +4,7 @@ In: a finding of the run document, or an ending's kind. Out: sentences, the repa
 each at length.
 """
 
+import re
 from typing import Any, NamedTuple
 
 REPAIRS: dict[str, str] = {
@@ -113,9 +114,18 @@ ENDING_REPAIRS: dict[str, str] = {
         "Every cold start will fail like this one. Check that the package with its dependencies is whole, and was "
         "built for this Python and this architecture, and that what the import reads is there."
     ),
+    "no shared memory": (
+        "Lambda has no /dev/shm, and what needs it fails there: multiprocessing's Lock, Queue, Pool and shared memory, "
+        "and ProcessPoolExecutor. Use threads (ThreadPoolExecutor), or a multiprocessing.Process with a Pipe for each "
+        "child. To run it here all the same: --shm host."
+    ),
+    "too large an answer": (
+        "Lambda passes on 6 MB and no more. Put what is large into S3 and answer with a presigned URL, answer page by "
+        "page, or let the function stream its response."
+    ),
     "aborted": "Nothing need be wrong with the handler: its environment was taken away while it ran.",
 }
-"""By kind of ending; a handler that raises knows itself what to do about it."""
+"""By kind of ending; a handler that raises mostly knows itself what to do about it."""
 
 ENVIRONMENT_ENDED = (
     "The environment ended with it: its memory, its connections and /tmp are gone, and the next invocation is a "
@@ -123,8 +133,24 @@ ENVIRONMENT_ENDED = (
 )
 
 
+TOO_LARGE = "Function.ResponseSizeTooLarge"
+
+_NO_SEMAPHORE = re.compile(
+    r"\[Errno 38\] |\[Errno (2|13)\] [^:\"]*(: '/[^/']*')?\".*(/multiprocessing/|concurrent/futures/process)"
+)
+"""What an error says where there is no /dev/shm: ENOSYS before glibc 2.34, since then ENOENT, as any missing file."""
+
+
+def kind_of_error(error_type: str | None, answer: str) -> str | None:
+    """Return the key of the advice on an error that has one of its own; ``answer`` is what the caller was told."""
+    if error_type == TOO_LARGE:
+        return "too large an answer"
+    return "no shared memory" if _NO_SEMAPHORE.search(answer) else None
+
+
 def advise_on_ending(kind: str, *, ends_environment: bool) -> list[str]:
     """Return what to do about a bad ending, then what came of it; nothing for a kind without advice."""
     if kind not in ENDING_REPAIRS:
         return []
+    ends_environment = ends_environment and kind != "no shared memory"
     return [ENDING_REPAIRS[kind], *([ENVIRONMENT_ENDED] if ends_environment else [])]

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from afterglow_collector.advice import advise_on_ending
+from afterglow_collector.advice import advise_on_ending, kind_of_error
 from afterglow_collector.busy import Busy, busy_before
 from afterglow_collector.curve import chart, spark
 from afterglow_collector.ending_words import exit_of, headline, is_fatal, message_of, raised_at, recognised
@@ -83,6 +83,9 @@ def _facts(failure: Failure, page: Page, *, first: bool) -> Table:
 
 def _kind(failure: Failure, busy: Busy | None) -> str:
     """Return the key of the advice."""
+    told = next((call["caller"]["answer"] for call in failure.calls if call["caller"]), "")
+    if known := kind_of_error(failure.detail, told):
+        return known
     if failure.ending and _past_limit(failure.ending):
         return "out-of-memory"
     if failure.status == "timeout":

@@ -26,8 +26,10 @@ PRIMITIVES = {
     "SharedMemory": "multiprocessing.shared_memory.SharedMemory(create=True, size=16)",
 }
 
+IMPORTS = "import concurrent.futures, multiprocessing.shared_memory, os"
+
 TRIES = f"""
-    import concurrent.futures, multiprocessing.shared_memory, os, threading
+    {IMPORTS}
     def handler(event, context):
         seen = {{"/dev/shm": os.path.exists("/dev/shm"), "/dev/null": os.path.exists("/dev/null")}}
         for name, code in {PRIMITIVES!r}.items():
@@ -55,6 +57,25 @@ def test_there_is_no_dev_shm_and_nothing_that_needs_one(run_function: RunFunctio
     assert (False, True) == (seen.pop("/dev/shm"), seen.pop("/dev/null"))
     assert set(PRIMITIVES) == {name for name, code in seen.items() if code in WITHOUT_SHM}, seen
     assert NO_SHM == limit(run.document, "/dev/shm")
+
+
+@pytest.mark.parametrize("code", PRIMITIVES.values(), ids=PRIMITIVES)
+@pytest.mark.parametrize("place", ["handler", "module"])
+def test_the_report_tells_why_it_failed_and_what_to_do_instead(
+    run_function: RunFunction, code: str, place: str
+) -> None:
+    handler = "def handler(event, context):\n    return 1 if event else " + code
+    source = f"{IMPORTS}\n{handler}" if place == "handler" else f"{IMPORTS}\n{code}\ndef handler(event, context): 1"
+    run = run_function(source, "--repeat", "1")
+
+    assert "What to do   Lambda has no /dev/shm" in run.output, run
+    assert "ThreadPoolExecutor" in run.output
+
+
+def test_a_file_that_is_missing_is_not_taken_for_dev_shm(run_function: RunFunction) -> None:
+    source = f"{IMPORTS}\ndef handler(event, context):\n    open('/nowhere/multiprocessing/pool.py')"
+
+    assert "Lambda has no /dev/shm" not in run_function(source, "--repeat", "1").output
 
 
 @both_emulators
