@@ -220,6 +220,30 @@ def test_what_fails_to_be_made_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_no_longer_sound_is_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+
+    def whole(path: Path) -> bool:
+        return (path / "in" if path.is_dir() else path).read_text() == "whole"
+
+    def make_file(path: Path) -> None:
+        path.write_text("whole")
+
+    def fill_folder(path: Path) -> None:
+        (path / "in").write_text("whole")
+
+    file.write_text("half")
+    folder.mkdir()  # and what should be in it is not
+
+    assert whole(cache.cached_file(file, make_file, whole))
+    assert whole(cache.cached_dir(folder, fill_folder, whole))
+    assert {file, folder} == set(tmp_path.iterdir())
+    assert 2 == capsys.readouterr().err.count("is not what was put there: it is made anew")
+    cache.cached_file(file, make_file, whole)
+    cache.cached_dir(folder, fill_folder, whole)
+    assert "" == capsys.readouterr().err
+
+
 def test_two_who_fill_the_same_folder_at_once_both_get_it(tmp_path: Path) -> None:
     both = threading.Barrier(2)
 

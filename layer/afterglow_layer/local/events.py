@@ -4,6 +4,7 @@ In: ``--event`` arguments, each a file, JSON text or ``-`` for standard input. O
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,10 +20,9 @@ def read_event(argument: str) -> bytes:
     if _is_file(argument):
         return _checked(Path(argument).read_bytes(), argument)
     try:
-        json.loads(argument)
+        return parsed(os.fsencode(argument))
     except (ValueError, RecursionError) as error:
         raise usage(f"--event {argument[:80]!r}: no such file, and not JSON either ({error})") from None
-    return argument.encode()
 
 
 def _is_file(argument: str) -> bool:
@@ -34,7 +34,16 @@ def _is_file(argument: str) -> bool:
 
 def _checked(event: bytes, source: str) -> bytes:
     try:
-        json.loads(event)
+        return parsed(event)
     except (ValueError, RecursionError) as error:
         raise usage(f"--event {source}: not JSON ({error})") from None
+
+
+def parsed(event: bytes) -> bytes:
+    """Return the event, which is JSON as Lambda takes it: UTF-8, without NaN and Infinity; ValueError for any other."""
+    json.loads(event.decode(), parse_constant=_refuse)
     return event
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")

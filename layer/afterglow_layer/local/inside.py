@@ -34,6 +34,7 @@ class Order(NamedTuple):
     run_dir: str  # removed at the end
     log_fd: int
     freezers: list[str]  # kinds of cgroup to try
+    start_in: str | None = None  # where the emulator starts; None: in the directory
     runtime: list[str] = []  # what the emulator is to run  # noqa: RUF012 - a NamedTuple's default, never changed
     memory_mb: int | None = None  # None: not limited
     cpu_cores: float | None = None  # None: not limited
@@ -92,6 +93,8 @@ def be_init(order: Order, groups: list[cgroups.Home], fence: Fence) -> NoReturn:
         status = _run_rie(order, groups, fence, words)
     except OSError as error:
         tell("failed", reason=str(error))
+    except Exception as error:  # noqa: BLE001 - this process's outer guard: without a word, nobody would know
+        os.write(2, f"the sandbox could not be made: {error!r}\n".encode(errors="backslashreplace"))
     finally:
         os._exit(status)
 
@@ -124,7 +127,7 @@ def _become_rie(order: Order, groups: list[cgroups.Home], fence: Fence, words: l
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         joined = _join_first(groups)
-        os.chdir(order.directory)
+        os.chdir(order.start_in or order.directory)
         tell(
             "started",
             group=_told(joined),
@@ -148,7 +151,8 @@ def _become_rie(order: Order, groups: list[cgroups.Home], fence: Fence, words: l
 
 def _entry(order: Order, fence: Fence) -> entry.Entry:
     unlimited = order.memory_mb is not None and fence.memory is None
-    return entry.Entry(fence.doors, order.memory_mb * 1024 if unlimited and order.memory_mb else None)
+    data_kb = order.memory_mb * 1024 if unlimited and order.memory_mb else None
+    return entry.Entry(fence.doors, data_kb, order.directory if order.start_in else None)
 
 
 def _told(home: cgroups.Home | None) -> dict[str, str] | None:

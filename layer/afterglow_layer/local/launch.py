@@ -3,6 +3,7 @@
 In: a Plan. Out: a Sandbox that listens, and its Logs; tried again where another program was faster at a port.
 """
 
+import re
 from pathlib import Path
 
 from afterglow_layer.failure import Failure
@@ -16,6 +17,8 @@ from afterglow_layer.local.ports import Ports, free_ports
 from afterglow_layer.local.sandbox import START_LIMIT_S, Sandbox, SandboxEnded
 
 PORT_TRIES = 5
+
+_NO_URL = re.compile(r"[%#\x00-\x1f\x7f]")
 
 
 def start(plan: Plan, run_dir: Path, records_file: Path, logs: Logs | None = None) -> tuple[Sandbox, Logs]:
@@ -47,6 +50,11 @@ def _own_init_limit_s(plan: Plan) -> float | None:
     return plan.init_limit_s if plan.rie and not plan.provisioned else None
 
 
+def start_in(plan: Plan) -> str | None:
+    """Return where else the emulator must start: RIE makes a URL of its folder's path, and fails where it is none."""
+    return "/" if plan.rie and _NO_URL.search(str(plan.directory)) else None
+
+
 def _order(plan: Plan, ports: Ports, run_dir: Path, records_file: Path) -> Order:
     stage = environment.Stage(
         handler=plan.handler,
@@ -67,6 +75,7 @@ def _order(plan: Plan, ports: Ports, run_dir: Path, records_file: Path) -> Order
         layer=str(plan.layer) if plan.layer else None,
         run_dir=str(run_dir),
         log_fd=-1,
+        start_in=start_in(plan),
         freezers=CHOICES[plan.freezer],
         runtime=runtime_command(plan),
         memory_mb=plan.memory_mb if plan.limit_memory else None,

@@ -110,7 +110,7 @@ def mount(source: str, target: Path, kind: str | None, flags: int, data: str = "
     """Attach a file system; OSError says what was to go where."""
     libc = ctypes.CDLL(None, use_errno=True)
     done = libc.mount(
-        source.encode(),
+        os.fsencode(source),
         os.fsencode(target),
         kind and kind.encode(),
         ctypes.c_ulong(flags),

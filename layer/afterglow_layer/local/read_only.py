@@ -57,12 +57,12 @@ def make_folder_read_only(directory: Path) -> None:
 
 def read_mounts(proc: Path = Path("/proc")) -> list[Mounted]:
     """Return what is mounted for the calling process, in order."""
-    return list(parse_mountinfo((proc / "self/mountinfo").read_text(errors="surrogateescape")))
+    return list(parse_mountinfo(os.fsdecode((proc / "self/mountinfo").read_bytes())))
 
 
 def parse_mountinfo(text: str) -> Iterator[Mounted]:
     """Return the mounts of a mountinfo; blanks and line ends in their paths stand there as octal numbers."""
-    for line in text.splitlines():
+    for line in text.rstrip("\n").split("\n"):  # and at nothing else that may stand in a path
         before, _, after = line.partition(" - ")
         fields = before.split(" ")
         path = _OCTAL.sub(lambda found: chr(int(found[1], 8)), fields[4])
