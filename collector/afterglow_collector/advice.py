@@ -119,6 +119,10 @@ ENDING_REPAIRS: dict[str, str] = {
         "and ProcessPoolExecutor. Use threads (ThreadPoolExecutor), or a multiprocessing.Process with a Pipe for each "
         "child. To run it here all the same: --shm host."
     ),
+    "no SDK": (
+        "Lambda's Python runtimes bring boto3 along; this interpreter has none. Install it where the function runs: "
+        "pip install boto3. Lambda's own version changes without notice: a package that needs one had better bring it."
+    ),
     "too large an answer": (
         "Lambda passes on 6 MB and no more. Put what is large into S3 and answer with a presigned URL, answer page by "
         "page, or let the function stream its response."
@@ -135,6 +139,9 @@ ENVIRONMENT_ENDED = (
 
 TOO_LARGE = "Function.ResponseSizeTooLarge"
 
+_NO_SDK = re.compile(r"No module named '(boto3|botocore|s3transfer|jmespath|dateutil|urllib3|six)['.]")
+"""boto3 and what it needs: of all packages, what Lambda's Python runtimes have besides the client."""
+
 _NO_SEMAPHORE = re.compile(
     r"\[Errno 38\] |\[Errno (2|13)\] [^:\"]*(: '/[^/']*')?\".*(/multiprocessing/|concurrent/futures/process)"
 )
@@ -145,6 +152,8 @@ def kind_of_error(error_type: str | None, answer: str) -> str | None:
     """Return the key of the advice on an error that has one of its own; ``answer`` is what the caller was told."""
     if error_type == TOO_LARGE:
         return "too large an answer"
+    if error_type == "Runtime.ImportModuleError" and _NO_SDK.search(answer):
+        return "no SDK"
     return "no shared memory" if _NO_SEMAPHORE.search(answer) else None
 
 
@@ -152,5 +161,5 @@ def advise_on_ending(kind: str, *, ends_environment: bool) -> list[str]:
     """Return what to do about a bad ending, then what came of it; nothing for a kind without advice."""
     if kind not in ENDING_REPAIRS:
         return []
-    ends_environment = ends_environment and kind != "no shared memory"
+    ends_environment = ends_environment and kind not in ("no shared memory", "no SDK")
     return [ENDING_REPAIRS[kind], *([ENVIRONMENT_ENDED] if ends_environment else [])]

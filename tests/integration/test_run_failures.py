@@ -105,6 +105,15 @@ def test_an_answer_that_is_no_json_was_raised_by_nobody(run_function: RunFunctio
     assert "Invocation #1 answered with what cannot be written as JSON" in run.output, run
 
 
+def test_a_missing_boto3_is_told_from_a_package_that_is_not_whole(run_function: RunFunction) -> None:
+    """What the import says where it is missing, raised as such: it may well be installed here."""
+    run = run_function("raise ModuleNotFoundError(\"No module named 'boto3'\")", "--repeat", "1")
+    other = run_function("import boto3_of_no_such_name", "--repeat", "1")
+
+    assert "Lambda's Python runtimes bring boto3 along" in run.output, run
+    assert "bring boto3 along" not in other.output
+
+
 def test_an_answer_that_looks_like_an_error_is_none(run_function: RunFunction) -> None:
     source = """
         def handler(event, context):

@@ -2,11 +2,9 @@
 
 In: the handler's name, from RIE's command line. Out: the runtime client's loop, which does not return.
 This follows /var/runtime/bootstrap.py of the images public.ecr.aws/lambda/python:3.12 and later: import the
-client first, then lay out sys.path, then let ``site`` read the .pth files, then set PYTHONPATH for child processes,
-then run. There, the client's way in is a module of its own, ``awslambdaricmain``, which imports ``bootstrap`` from
-awslambdaric; here it is awslambdaric's ``__main__``, which does the same, by that name. Agents that patch the loop
-look for it: Sentry takes ``sys.modules["__main__"].awslambdaricmain.bootstrap`` (sentry-sdk 2.75,
-integrations/aws_lambda.py, get_lambda_bootstrap).
+client first, as ``awslambdaricmain``, then lay out sys.path, then let ``site`` read the .pth files, then set PYTHONPATH
+for child processes, then run. The name matters: agents that patch the client's loop look for it, as Sentry does in
+``sys.modules["__main__"].awslambdaricmain.bootstrap`` (sentry-sdk 2.75, integrations/aws_lambda.py).
 """
 
 import os
@@ -21,7 +19,6 @@ LAYER = "/opt/python"
 
 def main() -> None:
     """Lay out the path, read the .pth files, hand over to the runtime client."""
-    sys.modules["awslambdaricmain"] = awslambdaricmain
     folders = [os.environ["LAMBDA_TASK_ROOT"]]
     if "PYTHONPATH" not in os.environ:
         folders += [LAYER_PACKAGES, LAYER]

@@ -9,6 +9,7 @@ read-only but for /tmp); AWS Compute Blog, "Parallel Processing in Python with A
 
 import os
 import resource
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ NONE, HOST = "none", "host"
 READ_ONLY, WRITABLE = "read-only", "writable"
 
 DEV, SHM, VAR = Path("/dev"), Path("/dev/shm"), Path("/var")  # noqa: S108 - it is to go
-RUNTIME = Path("/var/runtime")
+RUNTIME, TASK = Path("/var/runtime"), Path("/var/task")
 
 UMASK = 0o022
 OPEN_FILES = 1024
@@ -41,7 +42,7 @@ class Wishes(NamedTuple):
 def prepare(wishes: Wishes) -> list[str]:
     """Mount what is wished for and return how that went, in words."""
     if wishes.as_managed:
-        _make_runtime_folder(wishes)
+        _make_folders(wishes)
     words = [_shm(wishes)]  # Before all is read-only: a tmpfs is filled for it.
     return [*words, _files(wishes)]
 
@@ -54,14 +55,17 @@ def limit_process() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
 
-def _make_runtime_folder(wishes: Wishes) -> None:
-    """Have an empty /var/runtime: LAMBDA_RUNTIME_DIR and PYTHONPATH name it. Where that fails, they name nothing."""
-    if RUNTIME.exists():
-        return
-    try:
-        mounts.remake(VAR, _staging(wishes, "var"), empty=[RUNTIME.name])
-    except OSError:
-        return
+def _make_folders(wishes: Wishes) -> None:
+    """Have an empty /var/runtime, which LAMBDA_RUNTIME_DIR and PYTHONPATH name, and the function at /var/task as well.
+
+    Where that fails, they are missing.
+    """
+    missing = [path for path in (RUNTIME, TASK) if not path.exists()]
+    with suppress(OSError):
+        if missing:
+            mounts.remake(VAR, _staging(wishes, "var"), empty=[path.name for path in missing])
+        if TASK in missing:
+            mounts.mount(str(wishes.directory), TASK, None, mounts.MS_BIND | mounts.MS_REC)
 
 
 def _shm(wishes: Wishes) -> str:
