@@ -8,10 +8,11 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
-from tests.integration.conftest import RunFunction
+from tests.integration.conftest import COMMAND, RunFunction, environment
 from tests.integration.test_run_limits import limit
 
 pytestmark = pytest.mark.usefixtures("namespaces")
@@ -148,6 +149,38 @@ def test_a_folder_that_holds_the_runs_own_files_is_read_only_all_the_same(
 
     assert "EROFS" == run.answers[0][0], run
     assert 1 == len(run.document["environments"]), "the records could not be written"
+
+
+NO_MOUNT_SETATTR = """
+import ctypes, os, struct, sys
+instruction = struct.Struct("HBBI").pack  # code, jump if true, jump if false, k: linux/filter.h
+program = b"".join([
+    instruction(0x20, 0, 0, 0),  # load the call's number
+    instruction(0x15, 0, 1, 442),  # mount_setattr
+    instruction(0x06, 0, 0, 0x0005_0000 | 38),  # SECCOMP_RET_ERRNO, ENOSYS
+    instruction(0x06, 0, 0, 0x7FFF_0000),  # SECCOMP_RET_ALLOW
+])
+code = ctypes.create_string_buffer(program)
+class Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.byref(Program(len(program) // 8, ctypes.addressof(code)))) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Becomes the command that it is given, for which the kernel is one before Linux 5.12 (seccomp(2))."""
+
+
+def test_on_an_older_kernel_the_functions_folder_is_read_only_at_least(function_dir: Path, tmp_path: Path) -> None:
+    (function_dir / "app.py").write_text(textwrap.dedent(WRITES))
+    written = tmp_path / "run.json"
+    command = [sys.executable, "-c", NO_MOUNT_SETATTR, *COMMAND, "app.handler", "--dir", str(function_dir)]
+    command += ["--repeat", "1", "--gap", "0", "--json", str(written)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    document = json.loads(written.read_text())
+
+    assert '["EROFS", "written", "written"' in document["invocations"][0]["caller"]["answer"], done.stdout
+    assert limit(document, "files").startswith("files: the function's folder is read-only, no other ("), done.stdout
 
 
 ENVIRONMENT = """

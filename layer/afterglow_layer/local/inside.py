@@ -80,7 +80,8 @@ def be_init(order: Order, groups: list[cgroups.Home], fence: Fence) -> NoReturn:
         _unshare(
             CLONE_NEWNS
         )  # What is mounted goes with us: the keeper would hold it, and could not remove the folder.
-        mounts.make_private(Path(order.run_dir))
+        wishes = _wishes(order)
+        refused = surroundings.begin(wishes)
         staging = Path(order.run_dir, "opt")
         staging.mkdir()
         mounts.mount_opt(
@@ -89,7 +90,7 @@ def be_init(order: Order, groups: list[cgroups.Home], fence: Fence) -> NoReturn:
             prepare=lambda opt: entry.lead_extensions_in(fence.doors, opt, mounts.OPT),
         )
         mounts.mount_proc()
-        words = [_mount_tmp(order, fence), *surroundings.prepare(_wishes(order))]
+        words = [_mount_tmp(order, fence), *surroundings.finish(wishes, refused)]
         status = _run_rie(order, groups, fence, words)
     except OSError as error:
         tell("failed", reason=str(error))

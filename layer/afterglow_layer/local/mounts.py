@@ -51,10 +51,9 @@ def _as_it_is(staging: Path) -> None:
     """Leave the layer's copy as the layer is."""
 
 
-def make_private(folder: Path) -> None:
-    """Keep what is mounted from now on to ourselves, and make a mount of the folder, to stay writable as one."""
+def make_private() -> None:
+    """Keep what is mounted from now on to ourselves."""
     mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
-    mount(os.fspath(folder), folder, None, MS_BIND)
 
 
 def mount_opt(layer: Path | None, staging: Path, opt: Path = OPT, prepare: Callable[[Path], None] = _as_it_is) -> None:
@@ -62,7 +61,7 @@ def mount_opt(layer: Path | None, staging: Path, opt: Path = OPT, prepare: Calla
 
     ``prepare`` may change the layer's copy before anybody sees it.
     """
-    mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
+    make_private()
     mount("tmpfs", staging, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     if layer:
         shutil.copytree(layer, staging, dirs_exist_ok=True)

@@ -1,7 +1,8 @@
 """What this machine has, or lets a function do, and Lambda does not: /dev/shm, files that can be written.
 
-In: an order's wishes, in the sandbox's own mount namespace, after /opt, /proc and /tmp. Out: mounts, and a sentence on
-each for the report. Nothing here keeps a run from running: what cannot be had is said instead.
+In: an order's wishes, in the sandbox's own mount namespace: ``begin`` before anything else is mounted, ``finish`` after
+/opt, /proc and /tmp. Out: mounts, and a sentence on each for the report. Nothing here keeps a run from running: what
+cannot be had is said instead.
 
 Sources: Lambda developer guide, "Lambda quotas" (1,024 file descriptors), "Lambda execution environment" (file system
 read-only but for /tmp); AWS Compute Blog, "Parallel Processing in Python with AWS Lambda" (no /dev/shm).
@@ -22,6 +23,9 @@ READ_ONLY, WRITABLE = "read-only", "writable"
 DEV, SHM, VAR = Path("/dev"), Path("/dev/shm"), Path("/var")  # noqa: S108 - it is to go
 RUNTIME, TASK = Path("/var/runtime"), Path("/var/task")
 
+WRITTEN_BY_US = ("cgroup", "cgroup2")
+"""File systems in which a process is led into its limits (``entry``)."""
+
 UMASK = 0o022
 OPEN_FILES = 1024
 
@@ -39,12 +43,26 @@ class Wishes(NamedTuple):
     run_dir: Path  # the extension's records go there
 
 
-def prepare(wishes: Wishes) -> list[str]:
-    """Mount what is wished for and return how that went, in words."""
+def begin(wishes: Wishes) -> OSError | None:
+    """Make all files read-only if that is wished for, but the run's own; return what was refused."""
+    mounts.make_private()
+    if wishes.files == WRITABLE:
+        return None
+    writable = {each.path for each in read_only.read_mounts() if each.kind in WRITTEN_BY_US and "rw" in each.options}
+    try:
+        read_only.seal()
+    except OSError as error:
+        return error
+    for path in (wishes.run_dir, *writable):
+        read_only.open_up(path)
+    return None
+
+
+def finish(wishes: Wishes, refused: OSError | None) -> list[str]:
+    """Mount the rest of what is wished for; return how it went, in words. ``refused``: what ``begin`` has returned."""
     if wishes.as_managed:
         _make_folders(wishes)
-    words = [_shm(wishes)]  # Before all is read-only: a tmpfs is filled for it.
-    return [*words, _files(wishes)]
+    return [_shm(wishes), _files(wishes, refused)]
 
 
 def limit_process() -> None:
@@ -70,6 +88,9 @@ def _make_folders(wishes: Wishes) -> None:
 
 def _shm(wishes: Wishes) -> str:
     if wishes.shm == HOST:
+        if wishes.files == READ_ONLY and SHM.is_dir():
+            with suppress(OSError):  # It was read-only before, or all still is as it was.
+                read_only.open_up(SHM)
         return f"{SHM}: this machine's (--shm host); Lambda has none"
     try:
         if SHM.exists():
@@ -79,25 +100,19 @@ def _shm(wishes: Wishes) -> str:
     return NO_SHM
 
 
-def _files(wishes: Wishes) -> str:
+def _files(wishes: Wishes, refused: OSError | None) -> str:
     if wishes.files == WRITABLE:
         return f"files: writable, as this machine lets them be (--files writable); on Lambda only {TMP} is"
     try:
-        read_only.make_read_only(wishes.directory, _writable(wishes))
+        if refused is None:
+            read_only.open_up(TMP)
+        if refused is not None or TMP in wishes.directory.parents:
+            read_only.make_folder_read_only(wishes.directory)
     except OSError as error:
-        refused = error
-    else:
+        return f"files: as this machine has them ({refused or error}); on Lambda only {TMP} is writable"
+    if refused is None:
         return NO_WRITING
-    try:
-        read_only.make_folder_read_only(wishes.directory)
-    except OSError:
-        return f"files: as this machine has them ({refused}); on Lambda only {TMP} is writable"
     return f"files: the function's folder is read-only, no other ({refused}); on Lambda only {TMP} is writable"
-
-
-def _writable(wishes: Wishes) -> list[Path]:
-    shm = [SHM] if wishes.shm == HOST and SHM.is_dir() else []
-    return [TMP, wishes.run_dir, *shm]
 
 
 def _staging(wishes: Wishes, name: str) -> Path:
