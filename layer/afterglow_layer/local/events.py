@@ -4,13 +4,15 @@ In: ``--event`` arguments, each a file, JSON text or ``-`` for standard input. O
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 
 from afterglow_layer.failure import usage
 
 EMPTY = b"{}"
+
+MOST_BYTES = 6 * 1024 * 1024
+"""Lambda developer guide, "Lambda quotas": an event of a synchronous invocation, which is then refused with 413."""
 
 
 def read_event(argument: str) -> bytes:
@@ -20,7 +22,7 @@ def read_event(argument: str) -> bytes:
     if _is_file(argument):
         return _checked(Path(argument).read_bytes(), argument)
     try:
-        return parsed(os.fsencode(argument))
+        return parsed(argument.encode())
     except (ValueError, RecursionError) as error:
         raise usage(f"--event {argument[:80]!r}: no such file, and not JSON either ({error})") from None
 
@@ -42,6 +44,8 @@ def _checked(event: bytes, source: str) -> bytes:
 def parsed(event: bytes) -> bytes:
     """Return the event, which is JSON as Lambda takes it: UTF-8, without NaN and Infinity; ValueError for any other."""
     json.loads(event.decode(), parse_constant=_refuse)
+    if len(event) > MOST_BYTES:
+        raise usage(f"--event: {len(event):,} bytes, and Lambda takes {MOST_BYTES:,} (6 MB) at most")
     return event
 
 
