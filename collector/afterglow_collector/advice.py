@@ -4,8 +4,10 @@ In: a finding of the run document, or an ending's kind. Out: sentences, the repa
 each at length.
 """
 
-import re
 from typing import Any, NamedTuple
+
+from afterglow_collector.known_errors import ENVIRONMENT_LIVES
+from afterglow_collector.known_errors import REPAIRS as KNOWN_REPAIRS
 
 REPAIRS: dict[str, str] = {
     "thread": (
@@ -114,20 +116,8 @@ ENDING_REPAIRS: dict[str, str] = {
         "Every cold start will fail like this one. Check that the package with its dependencies is whole, and was "
         "built for this Python and this architecture, and that what the import reads is there."
     ),
-    "no shared memory": (
-        "Lambda has no /dev/shm, and what needs it fails there: multiprocessing's Lock, Queue, Pool and shared memory, "
-        "and ProcessPoolExecutor. Use threads (ThreadPoolExecutor), or a multiprocessing.Process with a Pipe for each "
-        "child. To run it here all the same: --shm host."
-    ),
-    "no SDK": (
-        "Lambda's Python runtimes bring boto3 along; this interpreter has none. Install it where the function runs: "
-        "pip install boto3. Lambda's own version changes without notice: a package that needs one had better bring it."
-    ),
-    "too large an answer": (
-        "Lambda passes on 6 MB and no more. Put what is large into S3 and answer with a presigned URL, answer page by "
-        "page, or let the function stream its response."
-    ),
     "aborted": "Nothing need be wrong with the handler: its environment was taken away while it ran.",
+    **KNOWN_REPAIRS,
 }
 """By kind of ending; a handler that raises mostly knows itself what to do about it."""
 
@@ -137,29 +127,9 @@ ENVIRONMENT_ENDED = (
 )
 
 
-TOO_LARGE = "Function.ResponseSizeTooLarge"
-
-_NO_SDK = re.compile(r"No module named '(boto3|botocore|s3transfer|jmespath|dateutil|urllib3|six)['.]")
-"""boto3 and what it needs: of all packages, what Lambda's Python runtimes have besides the client."""
-
-_NO_SEMAPHORE = re.compile(
-    r"\[Errno 38\] |\[Errno (2|13)\] [^:\"]*(: '/[^/']*')?\".*(/multiprocessing/|concurrent/futures/process)"
-)
-"""What an error says where there is no /dev/shm: ENOSYS before glibc 2.34, since then ENOENT, as any missing file."""
-
-
-def kind_of_error(error_type: str | None, answer: str) -> str | None:
-    """Return the key of the advice on an error that has one of its own; ``answer`` is what the caller was told."""
-    if error_type == TOO_LARGE:
-        return "too large an answer"
-    if error_type == "Runtime.ImportModuleError" and _NO_SDK.search(answer):
-        return "no SDK"
-    return "no shared memory" if _NO_SEMAPHORE.search(answer) else None
-
-
 def advise_on_ending(kind: str, *, ends_environment: bool) -> list[str]:
     """Return what to do about a bad ending, then what came of it; nothing for a kind without advice."""
     if kind not in ENDING_REPAIRS:
         return []
-    ends_environment = ends_environment and kind not in ("no shared memory", "no SDK")
+    ends_environment = ends_environment and kind not in ENVIRONMENT_LIVES
     return [ENDING_REPAIRS[kind], *([ENVIRONMENT_ENDED] if ends_environment else [])]

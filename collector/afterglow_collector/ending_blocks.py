@@ -11,12 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from afterglow_collector.advice import advise_on_ending, kind_of_error
+from afterglow_collector.advice import advise_on_ending
 from afterglow_collector.busy import Busy, busy_before
 from afterglow_collector.curve import chart, spark
 from afterglow_collector.ending_words import exit_of, headline, is_fatal, message_of, raised_at, recognised
 from afterglow_collector.failures import Failure, failures_of
 from afterglow_collector.frames import Frame, is_thread, parse_stack, trimmed
+from afterglow_collector.known_errors import kind_of_error
 from afterglow_collector.sourced import quoted_lines, site_line
 from afterglow_collector.words import MB, counted, in_mb, in_ms, listed, printable
 

@@ -7,21 +7,12 @@ import json
 import re
 from typing import Any
 
-from afterglow_collector.advice import TOO_LARGE
 from afterglow_collector.failures import Failure
+from afterglow_collector.known_errors import ANSWERED
 from afterglow_collector.words import counted, listed
 
 FATAL = ("Segmentation fault", "Aborted", "Bus error", "Illegal instruction", "Floating")
 """How faulthandler's words for a signal begin (CPython, Modules/faulthandler.c)."""
-
-PAYLOAD_BYTES = 6_291_556
-"""The most that an answer may have: 6 MiB and 100 bytes (Lambda's own words at a refusal)."""
-
-ANSWERED = {
-    TOO_LARGE: "answered with more than Lambda takes ({sizes}the limit is {most:,}, or 6 MB)",
-    "Runtime.MarshalError": "answered with what cannot be written as JSON",
-}
-"""Errors of which the handler raised none: it returned."""
 
 HEADLINES = {
     "timeout": "timed out after {timeout:g} s",
@@ -75,7 +66,7 @@ def _had_not_ended(failure: Failure) -> str:
 def _ended(failure: Failure) -> str:
     detail = failure.detail or ""
     if detail in ANSWERED and failure.status == "error":
-        return ANSWERED[detail].format(sizes=_sizes(failure), most=PAYLOAD_BYTES)
+        return ANSWERED[detail].format(sizes=_sizes(failure))
     if is_fatal(failure):
         return f"crashed: {detail}"
     if failure.status == "crash":

@@ -8,8 +8,8 @@ import http.client
 from collections.abc import Iterable
 
 from afterglow.records import Invocation, Record
-from afterglow_collector.advice import TOO_LARGE
 from afterglow_collector.facts import Call
+from afterglow_collector.known_errors import TOO_LARGE
 
 
 def complete(records: Iterable[Record], calls: Iterable[Call]) -> list[Record]:

@@ -8,10 +8,11 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from afterglow_layer.local import cgroups, entry, mounts, private_tmp, surroundings
 from afterglow_layer.local.fence import Fence
+from afterglow_layer.local.order import Order
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
 PR_SET_PDEATHSIG = 1
@@ -22,26 +23,6 @@ PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 """What the interpreter ignores at its start; exec would hand that on to the function."""
-
-
-class Order(NamedTuple):
-    """What to run, and where."""
-
-    command: list[str]  # the emulator's, all of it where ``runtime`` is empty
-    env: dict[str, str]
-    directory: str
-    layer: str | None
-    run_dir: str  # removed at the end
-    log_fd: int
-    freezers: list[str]  # kinds of cgroup to try
-    start_in: str | None = None  # where the emulator starts; None: in the directory
-    runtime: list[str] = []  # what the emulator is to run  # noqa: RUF012 - a NamedTuple's default, never changed
-    memory_mb: int | None = None  # None: not limited
-    cpu_cores: float | None = None  # None: not limited
-    keep_in_tmp: list[str] | None = None  # what stays reachable in a /tmp of its own; None: the host's /tmp
-    shm: str = surroundings.HOST
-    files: str = surroundings.WRITABLE
-    as_managed: bool = False  # /var/runtime, umask and the number of open files as on Lambda
 
 
 def tell(status: str, **facts: Any) -> None:
@@ -77,20 +58,8 @@ def be_init(order: Order, groups: list[cgroups.Home], fence: Fence) -> NoReturn:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     status = CANNOT_START
     try:
-        _unshare(
-            CLONE_NEWNS
-        )  # What is mounted goes with us: the keeper would hold it, and could not remove the folder.
-        wishes = _wishes(order)
-        refused = surroundings.begin(wishes)
-        staging = Path(order.run_dir, "opt")
-        staging.mkdir()
-        mounts.mount_opt(
-            Path(order.layer) if order.layer else None,
-            staging,
-            prepare=lambda opt: entry.lead_extensions_in(fence.doors, opt, mounts.OPT),
-        )
-        mounts.mount_proc()
-        words = [_mount_tmp(order, fence), *surroundings.finish(wishes, refused)]
+        _unshare(CLONE_NEWNS)  # Its mounts go with us: the keeper would hold them, and could not remove the folder.
+        words = _mount_all(order, fence)
         status = _run_rie(order, groups, fence, words)
     except OSError as error:
         tell("failed", reason=str(error))
@@ -98,6 +67,21 @@ def be_init(order: Order, groups: list[cgroups.Home], fence: Fence) -> NoReturn:
         os.write(2, f"the sandbox could not be made: {error!r}\n".encode(errors="backslashreplace"))
     finally:
         os._exit(status)
+
+
+def _mount_all(order: Order, fence: Fence) -> list[str]:
+    """Mount what the function is to see; return how /tmp and the rest came to be, in words."""
+    wishes = _wishes(order)
+    refused = surroundings.begin(wishes)
+    staging = Path(order.run_dir, "opt")
+    staging.mkdir()
+    mounts.mount_opt(
+        Path(order.layer) if order.layer else None,
+        staging,
+        prepare=lambda opt: entry.lead_extensions_in(fence.doors, opt, mounts.OPT),
+    )
+    mounts.mount_proc()
+    return [_mount_tmp(order, fence), *surroundings.finish(wishes, refused)]
 
 
 def _mount_tmp(order: Order, fence: Fence) -> str:

@@ -10,8 +10,8 @@ from afterglow_layer.failure import Failure
 from afterglow_layer.local import environment
 from afterglow_layer.local.allotment import PROVISIONED_INIT_LIMIT_S, cores_of
 from afterglow_layer.local.freezer import CHOICES
-from afterglow_layer.local.inside import Order
 from afterglow_layer.local.logs import Logs
+from afterglow_layer.local.order import Order
 from afterglow_layer.local.plan import Plan, command, keep_in_tmp, runtime_command
 from afterglow_layer.local.ports import Ports, free_ports
 from afterglow_layer.local.sandbox import START_LIMIT_S, Sandbox, SandboxEnded

@@ -19,8 +19,8 @@ from afterglow_layer.failure import Failure
 from afterglow_layer.local.cgroups import Home
 from afterglow_layer.local.freezer import Freezer, choose
 from afterglow_layer.local.init_watch import Ground, InitWatch
-from afterglow_layer.local.inside import Order
 from afterglow_layer.local.oom_relief import OomRelief
+from afterglow_layer.local.order import Order
 from afterglow_layer.local.ports import Ports, listens
 
 START_LIMIT_S = 20.0
