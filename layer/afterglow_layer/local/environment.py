@@ -99,6 +99,10 @@ def _as_managed(stage: Stage) -> dict[str, str]:
         "AWS_REGION": stage.region,
         "AWS_DEFAULT_REGION": stage.region,
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        # Where the X-Ray SDK looks anyhow: nobody need listen there.
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+        "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
+        "_AWS_XRAY_DAEMON_PORT": "2000",
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "PATH": f"{stage.python_folder}:{PATH}" if stage.python_folder else PATH,
