@@ -73,6 +73,24 @@ def test_the_report_tells_why_it_failed_and_what_to_do_instead(
     assert "ThreadPoolExecutor" in run.output
 
 
+def test_a_process_with_a_pipe_needs_no_dev_shm(run_function: RunFunction) -> None:
+    """What the report advises, then."""
+    source = """
+        import multiprocessing
+        def work(pipe):
+            pipe.send(42)
+        def handler(event, context):
+            ours, theirs = multiprocessing.Pipe()
+            child = multiprocessing.Process(target=work, args=(theirs,))
+            child.start()
+            answer = ours.recv()
+            child.join()
+            return answer
+    """
+
+    assert [42] == run_function(source, "--repeat", "1").answers
+
+
 def test_a_file_that_is_missing_is_not_taken_for_dev_shm(run_function: RunFunction) -> None:
     source = f"{IMPORTS}\ndef handler(event, context):\n    open('/nowhere/multiprocessing/pool.py')"
 
