@@ -6,6 +6,9 @@ each at length.
 
 from typing import Any, NamedTuple
 
+from afterglow_collector.known_errors import ENVIRONMENT_LIVES
+from afterglow_collector.known_errors import REPAIRS as KNOWN_REPAIRS
+
 REPAIRS: dict[str, str] = {
     "thread": (
         "Call join() on the thread before the handler returns. If the caller should not wait for it, "
@@ -197,8 +200,9 @@ ENDING_REPAIRS: dict[str, str] = {
         "built for this Python and this architecture, and that what the import reads is there."
     ),
     "aborted": "Nothing need be wrong with the handler: its environment was taken away while it ran.",
+    **KNOWN_REPAIRS,
 }
-"""By kind of ending; a handler that raises knows itself what to do about it."""
+"""By kind of ending; a handler that raises mostly knows itself what to do about it."""
 
 ENVIRONMENT_ENDED = (
     "The environment ended with it: its memory, its connections and /tmp are gone, and the next invocation is a "
@@ -210,4 +214,5 @@ def advise_on_ending(kind: str, *, ends_environment: bool) -> list[str]:
     """Return what to do about a bad ending, then what came of it; nothing for a kind without advice."""
     if kind not in ENDING_REPAIRS:
         return []
+    ends_environment = ends_environment and kind not in ENVIRONMENT_LIVES
     return [ENDING_REPAIRS[kind], *([ENVIRONMENT_ENDED] if ends_environment else [])]

@@ -17,6 +17,7 @@ from afterglow_collector.curve import chart, spark
 from afterglow_collector.ending_words import exit_of, headline, is_fatal, message_of, raised_at, recognised
 from afterglow_collector.failures import Failure, failures_of
 from afterglow_collector.frames import Frame, is_thread, parse_stack, trimmed
+from afterglow_collector.known_errors import kind_of_error
 from afterglow_collector.sourced import quoted_lines, site_line
 from afterglow_collector.words import MB, counted, in_mb, in_ms, listed, printable
 
@@ -83,6 +84,9 @@ def _facts(failure: Failure, page: Page, *, first: bool) -> Table:
 
 def _kind(failure: Failure, busy: Busy | None) -> str:
     """Return the key of the advice."""
+    told = next((call["caller"]["answer"] for call in failure.calls if call["caller"]), "")
+    if known := kind_of_error(failure.detail, told):
+        return known
     if failure.ending and _past_limit(failure.ending):
         return "out-of-memory"
     if failure.status == "timeout":

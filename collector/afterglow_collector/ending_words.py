@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from afterglow_collector.failures import Failure
+from afterglow_collector.known_errors import ANSWERED
 from afterglow_collector.words import counted, listed
 
 FATAL = ("Segmentation fault", "Aborted", "Bus error", "Illegal instruction", "Floating")
@@ -64,6 +65,8 @@ def _had_not_ended(failure: Failure) -> str:
 
 def _ended(failure: Failure) -> str:
     detail = failure.detail or ""
+    if detail in ANSWERED and failure.status == "error":
+        return ANSWERED[detail].format(sizes=_sizes(failure))
     if is_fatal(failure):
         return f"crashed: {detail}"
     if failure.status == "crash":
@@ -76,6 +79,12 @@ def _ended(failure: Failure) -> str:
         return f"failed: the handler's module raised {detail}"
     verb = "failed:" if failure.init else "raised" if failure.status == "error" else f"ended ({failure.status}):"
     return f"{verb} {detail}".rstrip(" :")
+
+
+def _sizes(failure: Failure) -> str:
+    """Return ``7,000,002 bytes; ``: how large the answers were, where the platform tells."""
+    told = dict.fromkeys(int(call["produced_bytes"]) for call in failure.calls if call["produced_bytes"])
+    return f"{listed([f'{size:,} bytes' for size in told])}; " if told else ""
 
 
 def is_fatal(failure: Failure) -> bool:

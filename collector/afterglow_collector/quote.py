@@ -51,6 +51,6 @@ def read_lines(file: str, site: int, source_root: Path | None) -> list[Line]:
     """Return the quoted lines, or nothing when the file is not there or is no text."""
     try:
         source = local_path(file, source_root).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return []  # A file in a layer, a zip, or gone since: the path says enough.
+    except (OSError, ValueError):
+        return []  # A file in a layer, a zip, or gone since, no UTF-8, or no file's name: the path must do.
     return parse_lines(source, site)

@@ -41,12 +41,17 @@ class _Page(NamedTuple):
                 line.pop()
             for nth, (text, style, control) in enumerate(line, start=1):
                 shown = text.rstrip() if nth == len(line) else text
-                yield Segment(_ascii(shown) if options.ascii_only else shown, style, control)
+                yield Segment(_ascii(shown) if options.ascii_only else _utf8(shown), style, control)
             yield Segment.line()
 
 
 def _ascii(text: str) -> str:
     return text.translate(ASCII).encode("ascii", "replace").decode()
+
+
+def _utf8(text: str) -> str:
+    """Return the text without halves of surrogates, which a name can have and no stream takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def render(document: dict[str, Any], console: Console, source_root: Path | None) -> None:

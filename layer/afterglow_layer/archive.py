@@ -79,13 +79,26 @@ def unpacked_layer(arch: str, interpreter: Interpreter) -> Path:
     folder = cache_dir() / "layers"
     prune(folder)
     key = content_key(entries, interpreter.build)
-    return cached_dir(folder / key, lambda made: write_folder(entries + compiled(entries, interpreter.base), made))
+    return cached_dir(
+        folder / key,
+        lambda made: write_folder(entries + compiled(entries, interpreter.base), made),
+        lambda found: holds(found, entries),
+    )
 
 
 def unpacked_zip(path: Path) -> Path:
     """Return a folder with the contents of a layer zip."""
     entries = read_zip(path)
-    return cached_dir(cache_dir() / "layers" / content_key(entries), lambda made: write_folder(entries, made))
+    return cached_dir(
+        cache_dir() / "layers" / content_key(entries),
+        lambda made: write_folder(entries, made),
+        lambda found: holds(found, entries),
+    )
+
+
+def holds(folder: Path, entries: list[Entry]) -> bool:
+    """Tell whether every entry is in the folder as it was written; what was compiled from them is not looked at."""
+    return all((folder / entry.path).read_bytes() == entry.data for entry in entries)
 
 
 def content_key(entries: list[Entry], build: str = "") -> str:

@@ -6,6 +6,7 @@ atomic rename, so two commands at once cannot see half a file; the slower one dr
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -37,9 +38,13 @@ def scratch_dir(beside: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def cached_file(path: Path, make: Callable[[Path], None]) -> Path:
-    """Return ``path``; when it is not there, ``make`` writes it elsewhere first."""
-    if not path.exists():
+def _anything(_path: Path) -> bool:
+    return True
+
+
+def cached_file(path: Path, make: Callable[[Path], None], sound: Callable[[Path], bool] = _anything) -> Path:
+    """Return ``path``; when it is not there, or no longer ``sound``, ``make`` writes it elsewhere first."""
+    if not _is_there(path, sound):
         with scratch_dir(path.parent) as scratch:
             made = scratch / path.name
             make(made)
@@ -47,10 +52,12 @@ def cached_file(path: Path, make: Callable[[Path], None]) -> Path:
     return path
 
 
-def cached_dir(path: Path, fill: Callable[[Path], None]) -> Path:
-    """Return the folder ``path``, marked as used now; when it is not there, ``fill`` makes it elsewhere."""
-    if not path.exists():
+def cached_dir(path: Path, fill: Callable[[Path], None], sound: Callable[[Path], bool] = _anything) -> Path:
+    """Return the folder ``path``, marked as used now; when it is not there, or not ``sound``, ``fill`` makes it."""
+    if not _is_there(path, sound):
         with scratch_dir(path.parent) as scratch:
+            if path.exists():
+                path.rename(scratch / "damaged")  # Goes with the scratch folder.
             made = scratch / path.name
             made.mkdir(mode=0o755)
             fill(made)
@@ -61,6 +68,18 @@ def cached_dir(path: Path, fill: Callable[[Path], None]) -> Path:
                     raise  # Not the race against another command: that one has left its folder here.
     os.utime(path)
     return path
+
+
+def _is_there(path: Path, sound: Callable[[Path], bool]) -> bool:
+    if not path.exists():
+        return False
+    try:
+        if sound(path):
+            return True
+    except OSError:
+        pass  # What cannot be read is not sound.
+    print(f"afterglow: {path} is not what was put there: it is made anew", file=sys.stderr)
+    return False
 
 
 def prune(folder: Path, now_s: float | None = None) -> None:

@@ -5,15 +5,21 @@ Each verb's module is imported when its turn comes; ``--help`` costs argparse al
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from afterglow.version import __version__
+from afterglow_layer import interrupts
 from afterglow_layer.commands import collect, completion, configuration, layer, run
 from afterglow_layer.failure import Failure
 
 INTERRUPTED = 130
+
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""A full disk, a file that may not grow, a terminal that is gone."""
 
 EPILOG = """\
 examples:
@@ -49,13 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that ``arguments`` ask for and return its exit status."""
-    parser = build_parser()
-    if "_ARGCOMPLETE" in os.environ:
-        completion.answer_shell(parser)
-    asked = parser.parse_args(arguments)
     try:
-        configuration.complete(asked, parser, arguments, os.environ)
-        status: int = asked.act(asked)
+        status = _run(arguments)
+        _flush()
     except Failure as failure:
         print(f"afterglow: {failure}", file=sys.stderr)
         return failure.status
@@ -66,4 +68,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has enough; keep the interpreter from flushing into the void again.
         sys.stderr.close()
         return 1
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        _let_go_of_stdout()
+        print(f"afterglow: something could not be written: {error.strerror}", file=sys.stderr)
+        return 1
     return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        completion.answer_shell(parser)
+    try:
+        asked = parser.parse_args(arguments)
+    except SystemExit:
+        _flush()  # --help, too, can meet a full disk
+        raise
+    configuration.complete(asked, parser, arguments, os.environ)
+    if asked.act is not run.act:  # which has imports of its own to go through first
+        interrupts.raise_again()
+    status: int = asked.act(asked)
+    return status
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _let_go_of_stdout() -> None:
+    """Keep the interpreter from writing there once more as it ends, which would be a second complaint."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

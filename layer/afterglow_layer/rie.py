@@ -45,13 +45,18 @@ def fetch_rie(arch: str) -> Path:
     """Return the pinned RIE for ``arch`` from the cache, put there first if need be."""
     path = cache_dir() / "rie" / f"{RIE_SHA256[arch][:16]}-{arch}" / "aws-lambda-rie"
     try:
-        return cached_file(path, lambda made: _take_out(arch, made))
+        return cached_file(path, lambda made: _take_out(arch, made), lambda found: _is_sound(arch, found))
     except Failure as failure:
         raise Failure(
             f"the Runtime Interface Emulator could not be had: {failure}\n"
             "Fetch aws-lambda-rie yourself (github.com/aws/aws-lambda-runtime-interface-emulator/releases) "
             "and name it with --rie PATH, or put it on PATH."
         ) from None
+
+
+def _is_sound(arch: str, found: Path) -> bool:
+    """Tell whether it is RIE still, to the last byte (8 to 13 ms), and may be run."""
+    return os.access(found, os.X_OK) and sha256_of(found) == RIE_SHA256[arch]
 
 
 def _take_out(arch: str, made: Path) -> None:

@@ -33,7 +33,7 @@ def sha256_of(path: Path) -> str:
 def fetch_wheel(pin: Pin) -> Path:
     """Return the path of the wheel, fetched if the cache lacks it; Failure says why it cannot be had."""
     path = cache_dir() / "wheels" / f"{pin.requirement.replace('==', '-')}-{pin.sha256[:16]}.whl"
-    return cached_file(path, lambda made: _download(pin, made))
+    return cached_file(path, lambda made: _download(pin, made), lambda found: sha256_of(found) == pin.sha256)
 
 
 def _download(pin: Pin, made: Path) -> None:

@@ -2,14 +2,26 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+HEEDED = (signal.SIGINT, signal.SIGHUP)
+
+
+def pytest_configure() -> None:
+    """Undo what nohup and a shell's ``&`` have done: commands under test inherit it, and would not be interrupted."""
+    for number in HEEDED:
+        if signal.getsignal(number) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+            signal.signal(number, signal.default_int_handler)  # Becomes the default in what is started.
+
 
 COMMAND = [sys.executable, "-m", "afterglow_layer", "run"]
 LIMIT_S = 120

@@ -1,9 +1,11 @@
 """What goes wrong in a local run: each case has its message, its exit status, and the report of what was seen."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.integration.conftest import COMMAND, RunFunction, environment
@@ -35,6 +37,81 @@ def test_a_failing_function_fails_the_run_and_is_reported(
     assert [(call["outcome"], call["error_type"]) for call in run.calls] == [(outcome, error_type)] * 2, run
     assert "✗" in run.output, run
     assert "#2" in run.output, run
+
+
+MOST = 6_291_556
+
+ANSWERS = """
+    def handler(event, context):
+        return {"text": event["character"] * event["times"]}
+"""
+
+
+@pytest.mark.parametrize("emulator", ["rie", "builtin"])
+@pytest.mark.parametrize(("character", "times"), [("x", 7_000_000), ("\u00e9", 1_048_600), ("x", MOST - 11)])
+def test_an_answer_that_is_too_large_is_an_error_that_nobody_raised(
+    run_function: RunFunction, tmp_path: Path, emulator: str, character: str, times: int
+) -> None:
+    """A character that is not ASCII counts as the six that JSON writes it with."""
+    records = tmp_path / "records.ndjson"
+    large, small = (json.dumps({"character": character, "times": number}) for number in (times, 1))
+    asked = ["--event", large, "--event", small, "--emulator", emulator, "--memory", "512"]
+    run = run_function(ANSWERS, *asked, "--records", str(records))
+    too_large = ("error", "Function.ResponseSizeTooLarge")
+    told = [json.loads(line) for line in records.read_text().splitlines()]
+
+    assert too_large == outcome_of(run.document["invocations"][0]) == outcome_of(run.calls[0]), run
+    assert too_large == next(outcome_of(record) for record in told if record["afterglow"] == "invocation")
+    assert ("ok", None) == outcome_of(run.document["invocations"][1]), run
+    assert "#1 answered with more than Lambda takes" in run.output, run
+    assert "the limit is 6,291,556, or 6 MB" in run.output, run
+    assert "#1 raised" not in run.output
+    assert "presigned URL" in run.output
+
+
+@pytest.mark.parametrize("emulator", ["rie", "builtin"])
+def test_the_largest_answer_that_lambda_takes_is_fine(run_function: RunFunction, emulator: str) -> None:
+    event = json.dumps({"character": "x", "times": MOST - 12})  # and what JSON puts around it
+    run = run_function(ANSWERS, "--event", event, "--emulator", emulator, "--memory", "512")
+
+    assert ("ok", None) == outcome_of(run.document["invocations"][0]) == outcome_of(run.calls[0]), run
+
+
+def outcome_of(entry: dict[str, Any]) -> tuple[str, str | None]:
+    return entry.get("outcome") or entry["status"], entry["error_type"]
+
+
+def test_the_built_in_emulator_tells_how_large_it_was(run_function: RunFunction) -> None:
+    event = json.dumps({"character": "x", "times": 7_000_000})
+    run = run_function(ANSWERS, "--event", event, "--emulator", "builtin", "--memory", "512")
+
+    assert 7_000_012 == run.document["invocations"][0]["produced_bytes"]
+    assert "(7,000,012 bytes; the limit is 6,291,556, or 6 MB)" in run.output, run
+
+
+@pytest.mark.parametrize("emulator", ["rie", "builtin"])
+def test_an_error_that_is_too_large_to_be_told_ends_the_runtime(run_function: RunFunction, emulator: str) -> None:
+    source = "def handler(event, context): raise ValueError('x' * 7_000_000)"
+    run = run_function(source, "--repeat", "1", "--emulator", emulator, "--memory", "512")
+
+    assert ("crash", "Runtime.ExitError") == outcome_of(run.calls[0]), run
+    assert "ValueError" == run.document["invocations"][0]["error_type"]
+
+
+def test_an_answer_that_is_no_json_was_raised_by_nobody(run_function: RunFunction) -> None:
+    run = run_function("def handler(event, context): return {1, 2}", "--repeat", "1")
+
+    assert ("error", "Runtime.MarshalError") == outcome_of(run.document["invocations"][0])
+    assert "Invocation #1 answered with what cannot be written as JSON" in run.output, run
+
+
+def test_a_missing_boto3_is_told_from_a_package_that_is_not_whole(run_function: RunFunction) -> None:
+    """What the import says where it is missing, raised as such: it may well be installed here."""
+    run = run_function("raise ModuleNotFoundError(\"No module named 'boto3'\")", "--repeat", "1")
+    other = run_function("import boto3_of_no_such_name", "--repeat", "1")
+
+    assert "Lambda's Python runtimes bring boto3 along" in run.output, run
+    assert "bring boto3 along" not in other.output
 
 
 def test_an_answer_that_looks_like_an_error_is_none(run_function: RunFunction) -> None:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 pytestmark = pytest.mark.usefixtures("namespaces")
 
+ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
 FREEZERS = ["cgroup-v2", "cgroup-v1", "sigstop"]
 FREEZER_NAMES = {"cgroup-v2": "cgroup v2", "cgroup-v1": "cgroup v1", "sigstop": "SIGSTOP"}
 
@@ -63,7 +64,7 @@ def test_the_function_sees_its_environment_as_on_lambda(run_function: RunFunctio
         import os
         def handler(event, context):
             names = ["_HANDLER", "LAMBDA_TASK_ROOT", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_NAME",
-                     "AWS_REGION", "TABLE", "VIRTUAL_ENV", "PYTHONPATH", "PYTEST_CURRENT_TEST"]
+                     "AWS_REGION", "TABLE", "VIRTUAL_ENV", "PYTEST_CURRENT_TEST"]
             return {name: os.environ[name] for name in names if name in os.environ}
     """
     run = run_function(source, "--memory", "256", "--timeout", "9", "--env", "TABLE=orders", "--region", "eu-west-3")
@@ -197,7 +198,7 @@ def test_runs_at_the_same_time_do_not_meet(function_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("freezer", [*FREEZERS, "none"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
 def test_nothing_is_left_behind(function_dir: Path, tmp_path: Path, number: signal.Signals, freezer: str) -> None:
     """No process, folder or cgroup, whichever way the command ends, in the middle of a freeze or of a handler."""
     (function_dir / "app.py").write_text("def handler(event, context): print('answered', flush=True)")

@@ -49,7 +49,8 @@ def profile(namespaces: None, tmp_path: Path) -> Profile:
             "--cpu",
             "full",
         ]
-        command += ["--timeout", str(timeout_s), "--json", str(written)]
+        # Two of the handlers have a pool of processes, which Lambda has no /dev/shm for.
+        command += ["--shm", "host", "--timeout", str(timeout_s), "--json", str(written)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert expected_status == done.returncode, f"{done.stderr}\n{done.stdout}"
         document: dict[str, Any] = json.loads(written.read_text())

@@ -136,6 +136,27 @@ def test_strange_events_are_refused_and_nothing_worse(text: str) -> None:
     assert refused.value.status == 2
 
 
+def test_an_event_has_6_mb_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "event.json"
+    path.write_text(f'"{"x" * (events.MOST_BYTES - 2)}"')
+    assert events.MOST_BYTES == len(events.read_event(str(path)))
+    path.write_text(f'"{"x" * (events.MOST_BYTES - 1)}"')
+
+    with pytest.raises(Failure, match="6,291,457 bytes, and Lambda takes 6,291,456") as refused:
+        events.read_event(str(path))
+    assert 2 == refused.value.status
+
+
+@pytest.mark.parametrize(
+    "content", [b"NaN", b'{"a": [Infinity]}', b"-Infinity", b'"\xff"', b"\xef\xbb\xbf{}", '"x"'.encode("utf-16")]
+)
+def test_an_event_is_json_as_lambda_takes_it(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "event.json").write_bytes(content)
+
+    with pytest.raises(Failure, match="not JSON"):
+        events.read_event(str(tmp_path / "event.json"))
+
+
 def test_the_callers_workshop_stays_outside() -> None:
     caller = {"PATH": "/bin", "HOME": "/root", "VIRTUAL_ENV": "/v", "PYTHONPATH": "/p", "PIP_INDEX_URL": "u"}
 

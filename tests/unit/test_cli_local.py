@@ -11,6 +11,7 @@ from afterglow_layer.failure import Failure
 from afterglow_layer.local import cgroups, freezer, logs, mounts, session
 from afterglow_layer.local.cgroups import Home
 from afterglow_layer.local.invoke import Answer, Verdict, judge
+from afterglow_layer.local.read_only import Mounted, parse_mountinfo
 
 REQUEST_ID = "730ac3e6-86fb-4306-824b-8dd7bff2c4eb"
 LAMBDA_TIMED_OUT = (
@@ -219,6 +220,30 @@ def test_what_fails_to_be_made_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_no_longer_sound_is_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+
+    def whole(path: Path) -> bool:
+        return (path / "in" if path.is_dir() else path).read_text() == "whole"
+
+    def make_file(path: Path) -> None:
+        path.write_text("whole")
+
+    def fill_folder(path: Path) -> None:
+        (path / "in").write_text("whole")
+
+    file.write_text("half")
+    folder.mkdir()  # and what should be in it is not
+
+    assert whole(cache.cached_file(file, make_file, whole))
+    assert whole(cache.cached_dir(folder, fill_folder, whole))
+    assert {file, folder} == set(tmp_path.iterdir())
+    assert 2 == capsys.readouterr().err.count("is not what was put there: it is made anew")
+    cache.cached_file(file, make_file, whole)
+    cache.cached_dir(folder, fill_folder, whole)
+    assert "" == capsys.readouterr().err
+
+
 def test_two_who_fill_the_same_folder_at_once_both_get_it(tmp_path: Path) -> None:
     both = threading.Barrier(2)
 
@@ -258,3 +283,18 @@ def test_an_architecture_that_lambda_lacks_is_said() -> None:
     assert rie.host_arch("aarch64") == "arm64"
     with pytest.raises(Failure, match="x86_64 and arm64, this machine is riscv64"):
         rie.host_arch("riscv64")
+
+
+MOUNTINFO = """\
+22 1 254:0 / / rw,relatime - ext4 /dev/root rw
+25 22 0:5 / /sys/fs/cgroup ro,nosuid,nodev,noexec - cgroup2 cgroup2 rw
+31 22 254:0 /a\\040b /mnt/a\\040b\\012c rw,nosuid - ext4 /dev/root rw
+"""
+
+
+def test_a_mount_is_told_with_its_path_its_kind_and_its_options() -> None:
+    assert [
+        Mounted(Path("/"), "ext4", ("rw", "relatime")),
+        Mounted(Path("/sys/fs/cgroup"), "cgroup2", ("ro", "nosuid", "nodev", "noexec")),
+        Mounted(Path("/mnt/a b\nc"), "ext4", ("rw", "nosuid")),
+    ] == list(parse_mountinfo(MOUNTINFO))

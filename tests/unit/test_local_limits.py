@@ -221,7 +221,7 @@ def test_a_collectors_socket_stays_reachable(tmp_path: Path) -> None:
 # -- words ----------------------------------------------------------------------------------------------------
 
 PER_PROCESS = "each process of the function has 256 MB for data (RLIMIT_DATA), then MemoryError"
-HAD = Kept("cgroup v2", "cgroup v1", {}, "/tmp: its own, 512 MB")
+HAD = Kept("cgroup v2", "cgroup v1", {}, ["/tmp: its own, 512 MB"])
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ HAD = Kept("cgroup v2", "cgroup v1", {}, "/tmp: its own, 512 MB")
         ),
         (
             {"limit_memory": True, "limit_cpu": True, "provisioned": True, "init_limit_s": 10.0},
-            Kept(None, None, {"memory": "no way", "cpu": "none there"}, "/tmp: this machine's"),
+            Kept(None, None, {"memory": "no way", "cpu": "none there"}, ["/tmp: this machine's"]),
             [
                 f"memory: not limited as a whole (no way); {PER_PROCESS}",
                 "CPU: not limited (none there); on Lambda it would be 14.5% of a core",

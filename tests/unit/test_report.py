@@ -48,6 +48,34 @@ def sentence(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
+HALF = "\ud800"
+"""The first half of a surrogate pair: JSON can hold it, UTF-8 cannot."""
+
+
+def spoilt(entry: Any) -> Any:
+    """Return part of a document with HALF at the end of every text that is no keyword, a file's name among them."""
+    texts = ("file", "name", "function", "error_origin", "error_message", "detail", "state", "answer", "stacks", "logs")
+    if isinstance(entry, dict):
+        return {key: spoil(value) if key in texts else spoilt(value) for key, value in entry.items()}
+    return [spoilt(each) for each in entry] if isinstance(entry, list | tuple) else entry
+
+
+def spoil(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [spoil(each) for each in value]
+    return value + HALF if isinstance(value, str) else value
+
+
+def test_half_a_character_in_a_name_does_not_end_the_report(tmp_path: Path) -> None:
+    stream = records(finding(), LOST, ENDED, ending(request_id=None, status="init-error"))
+    document = spoilt(build_document(stream, facts(logs=["last words"], problem="none")))
+    stream_out = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    render(document, Console(file=stream_out, width=100), tmp_path)
+    stream_out.flush()
+
+    assert "ThreadPoolExecutor" in stream_out.buffer.getvalue().decode()  # type: ignore[attr-defined]  # a BytesIO
+
+
 LOST = finding(
     finding_id="f2",
     what="executor",

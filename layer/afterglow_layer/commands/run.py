@@ -2,14 +2,12 @@
 
 import argparse
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afterglow.records import encode
+from afterglow_layer import interrupts
 from afterglow_layer.commands import configuration
 from afterglow_layer.commands.run_options import EPILOG, add_options
 from afterglow_layer.failure import Failure
@@ -40,7 +38,7 @@ def act(asked: argparse.Namespace) -> int:
     from afterglow_collector.document import build_document  # noqa: PLC0415 - heavy: when the verb runs
     from afterglow_layer.local import planning, session  # noqa: PLC0415
 
-    with _sigterm_as_ctrl_c():
+    with interrupts.in_order():
         plan = planning.make_plan(asked)
         done = session.run(plan)
     document = build_document(done.records, done.facts)
@@ -50,16 +48,6 @@ def act(asked: argparse.Namespace) -> int:
         if not line.startswith("{"):  # findings and records are in the report
             print(line, file=sys.stderr)
     return exit_status(done, document, asked.fail_on)
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let a SIGTERM, as CI sends it, end the run in order: as KeyboardInterrupt."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _write(asked: argparse.Namespace, done: "Run", document: dict[str, Any]) -> None:

@@ -87,6 +87,19 @@ def _add_sandbox_options(parser: argparse.ArgumentParser) -> None:
         help="a /tmp of its own, or this machine's (default: private)",
     )
     group.add_argument(
+        "--shm",
+        choices=["none", "host"],
+        default="none",
+        help="no /dev/shm, as on Lambda (multiprocessing's locks, queues and pools fail), or this machine's"
+        " (default: none)",
+    )
+    group.add_argument(
+        "--files",
+        choices=["read-only", "writable"],
+        default="read-only",
+        help="all but /tmp read-only, as on Lambda, or as it is (default: read-only)",
+    )
+    group.add_argument(
         "--cold-every", type=_whole, metavar="N", help="a new environment, with its cold start, every N invocations"
     )
     group.add_argument(

@@ -65,8 +65,8 @@ def extension_environ(
 
 
 def log_stream(settings: LambdaSettings) -> str:
-    """Return the log stream's name, which telemetry also gives as the instance's id."""
-    return f"emulated/[{settings.function_version}]"
+    """Return the log stream's name, which telemetry also gives as the instance's id: the one given, if one is."""
+    return settings.env.get("AWS_LAMBDA_LOG_STREAM_NAME") or f"emulated/[{settings.function_version}]"
 
 
 def _concurrency(settings: LambdaSettings) -> dict[str, str]:

@@ -79,6 +79,7 @@ class Exchange:
     response: bytes | None = None
     error_type: str | None = None  # the runtime posted an error
     refused: str | None = None  # the response was too large: Function.ResponseSizeTooLarge
+    refused_bytes: int = 0  # how large
     arrived_mono_ns: int = 0  # the first byte of the response
     read_mono_ns: int = 0  # its last
     runtime_done: bool = False  # platform.runtimeDone was emitted

@@ -83,7 +83,10 @@ def ending_of(fault: Fault) -> Ending:
 
 
 def give_fault(invocation: Invocation, exchange: Exchange, fault: Fault) -> None:
-    """Answer 502: with the function's real body when it had already been posted (seen on RIE)."""
+    """Answer 502: with what had already been answered for the function, be it its body or a refusal (seen on RIE)."""
+    if exchange.refused is not None:
+        invocation.give(502, answer.too_large_body(facts.MAX_PAYLOAD_BYTES), exchange.refused)
+        return
     posted = exchange.response
     body = answer.fault_body(invocation.request_id, fault) if posted is None else posted
     invocation.give(502, body, fault.error_type)

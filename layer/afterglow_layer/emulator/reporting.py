@@ -49,7 +49,7 @@ def emit_runtime_done(sandbox: Sandbox, invocation: Invocation, exchange: Exchan
         invocation.request_id,
         ending,
         duration_ms=(now - (exchange.released_mono_ns or now)) / 1e6,
-        produced_bytes=len(exchange.response or b""),
+        produced_bytes=exchange.refused_bytes or len(exchange.response or b""),
         spans=spans,
         trace=invocation.trace,
     )

@@ -32,21 +32,27 @@ def next_invocation(sandbox: Sandbox, request: Request) -> Reply:  # noqa: ARG00
 
 
 def respond(sandbox: Sandbox, request: Request, request_id: str) -> Reply:
-    """POST /runtime/invocation/ID/response; 413 beyond 6 MiB, which fails the invocation."""
-    too_large = len(request.body) > facts.MAX_PAYLOAD_BYTES
+    """POST /runtime/invocation/ID/response; 413 beyond 6 MiB, which fails the invocation.
+
+    The caller is answered in the function's stead (``give_fault``). awslambdaric raises RuntimeError out of its loop
+    at a 413, "Failed to post invocation response", so that the runtime ends, and the environment with it.
+    """
+    too_large = _is_too_large(request)
     with sandbox.lock:
         exchange = _take(sandbox, request, request_id, RuntimeCall.RESPONSE)
         exchange.response = b"" if too_large else request.body
         exchange.refused = "Function.ResponseSizeTooLarge" if too_large else None
+        exchange.refused_bytes = len(request.body) if too_large else 0
         sandbox.changed()
     if too_large:
-        message = f"Exceeded maximum allowed payload size ({facts.MAX_PAYLOAD_BYTES} bytes)."
-        raise Refused(413, "RequestEntityTooLarge", message)
+        raise _too_large()
     return replies.accepted()
 
 
 def respond_with_error(sandbox: Sandbox, request: Request, request_id: str) -> Reply:
-    """POST /runtime/invocation/ID/error: the handler raised."""
+    """POST /runtime/invocation/ID/error: the handler raised. Beyond 6 MiB it counts for nothing (seen on RIE)."""
+    if _is_too_large(request):
+        raise _too_large()
     with sandbox.lock:
         exchange = _take(sandbox, request, request_id, RuntimeCall.ERROR)
         exchange.response = request.body
@@ -87,6 +93,15 @@ def valid_error_type(given: str) -> str:
     if re.search(r"(Runtime|Function)\.[A-Z][a-zA-Z]+", given):
         return given
     return "Function.Unknown" if given.startswith("Function.") else "Runtime.Unknown"
+
+
+def _is_too_large(request: Request) -> bool:
+    return len(request.body) > facts.MAX_PAYLOAD_BYTES
+
+
+def _too_large() -> Refused:
+    message = f"Exceeded maximum allowed payload size ({facts.MAX_PAYLOAD_BYTES} bytes)."
+    return Refused(413, "RequestEntityTooLarge", message)
 
 
 def _take(sandbox: Sandbox, request: Request, request_id: str, call: RuntimeCall) -> Exchange:

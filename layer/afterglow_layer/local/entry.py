@@ -22,13 +22,17 @@ class Entry(NamedTuple):
 
     doors: Sequence[str] = ()
     data_kb: int | None = None  # RLIMIT_DATA for each of the runtime's processes, where no group limits memory
+    folder: str | None = None  # where it starts, where that is not where the emulator did
 
 
 def lead_in(entry: Entry, command: list[str]) -> list[str]:
     """Return the runtime's command with the way in before it; the process and its pid stay the same."""
-    if not entry.doors and entry.data_kb is None:
+    if entry == Entry():
         return command
-    steps = [f"echo {FIRST_TO_GO} >/proc/self/oom_score_adj", *_through(entry.doors)]
+    held = entry.doors or entry.data_kb is not None
+    steps = [f"echo {FIRST_TO_GO} >/proc/self/oom_score_adj", *_through(entry.doors)] if held else []
+    if entry.folder is not None:
+        steps.append(f"cd {shlex.quote(entry.folder)}")
     if entry.data_kb is not None:
         steps.append(f"ulimit -d {entry.data_kb}")
     return ["/bin/sh", "-c", "; ".join([*steps, 'exec "$@"']), "sh", *command]

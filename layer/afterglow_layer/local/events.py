@@ -11,6 +11,9 @@ from afterglow_layer.failure import usage
 
 EMPTY = b"{}"
 
+MOST_BYTES = 6 * 1024 * 1024
+"""Lambda developer guide, "Lambda quotas": an event of a synchronous invocation, which is then refused with 413."""
+
 
 def read_event(argument: str) -> bytes:
     """Return the event that one argument stands for; Failure (usage) says what is wrong with it."""
@@ -19,10 +22,9 @@ def read_event(argument: str) -> bytes:
     if _is_file(argument):
         return _checked(Path(argument).read_bytes(), argument)
     try:
-        json.loads(argument)
+        return parsed(argument.encode())
     except (ValueError, RecursionError) as error:
         raise usage(f"--event {argument[:80]!r}: no such file, and not JSON either ({error})") from None
-    return argument.encode()
 
 
 def _is_file(argument: str) -> bool:
@@ -34,7 +36,18 @@ def _is_file(argument: str) -> bool:
 
 def _checked(event: bytes, source: str) -> bytes:
     try:
-        json.loads(event)
+        return parsed(event)
     except (ValueError, RecursionError) as error:
         raise usage(f"--event {source}: not JSON ({error})") from None
+
+
+def parsed(event: bytes) -> bytes:
+    """Return the event, which is JSON as Lambda takes it: UTF-8, without NaN and Infinity; ValueError for any other."""
+    json.loads(event.decode(), parse_constant=_refuse)
+    if len(event) > MOST_BYTES:
+        raise usage(f"--event: {len(event):,} bytes, and Lambda takes {MOST_BYTES:,} (6 MB) at most")
     return event
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")

@@ -8,10 +8,11 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
-from afterglow_layer.local import cgroups, entry, mounts, private_tmp
+from afterglow_layer.local import cgroups, entry, mounts, private_tmp, surroundings
 from afterglow_layer.local.fence import Fence
+from afterglow_layer.local.order import Order
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
 PR_SET_PDEATHSIG = 1
@@ -22,22 +23,6 @@ PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 """What the interpreter ignores at its start; exec would hand that on to the function."""
-
-
-class Order(NamedTuple):
-    """What to run, and where."""
-
-    command: list[str]  # the emulator's, all of it where ``runtime`` is empty
-    env: dict[str, str]
-    directory: str
-    layer: str | None
-    run_dir: str  # removed at the end
-    log_fd: int
-    freezers: list[str]  # kinds of cgroup to try
-    runtime: list[str] = []  # what the emulator is to run  # noqa: RUF012 - a NamedTuple's default, never changed
-    memory_mb: int | None = None  # None: not limited
-    cpu_cores: float | None = None  # None: not limited
-    keep_in_tmp: list[str] | None = None  # what stays reachable in a /tmp of its own; None: the host's /tmp
 
 
 def tell(status: str, **facts: Any) -> None:
@@ -73,23 +58,30 @@ def be_init(order: Order, groups: list[cgroups.Home], fence: Fence) -> NoReturn:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     status = CANNOT_START
     try:
-        _unshare(
-            CLONE_NEWNS
-        )  # What is mounted goes with us: the keeper would hold it, and could not remove the folder.
-        staging = Path(order.run_dir, "opt")
-        staging.mkdir()
-        mounts.mount_opt(
-            Path(order.layer) if order.layer else None,
-            staging,
-            prepare=lambda opt: entry.lead_extensions_in(fence.doors, opt, mounts.OPT),
-        )
-        mounts.mount_proc()
-        tmp = _mount_tmp(order, fence)
-        status = _run_rie(order, groups, fence, tmp)
+        _unshare(CLONE_NEWNS)  # Its mounts go with us: the keeper would hold them, and could not remove the folder.
+        words = _mount_all(order, fence)
+        status = _run_rie(order, groups, fence, words)
     except OSError as error:
         tell("failed", reason=str(error))
+    except Exception as error:  # noqa: BLE001 - this process's outer guard: without a word, nobody would know
+        os.write(2, f"the sandbox could not be made: {error!r}\n".encode(errors="backslashreplace"))
     finally:
         os._exit(status)
+
+
+def _mount_all(order: Order, fence: Fence) -> list[str]:
+    """Mount what the function is to see; return how /tmp and the rest came to be, in words."""
+    wishes = _wishes(order)
+    refused = surroundings.begin(wishes)
+    staging = Path(order.run_dir, "opt")
+    staging.mkdir()
+    mounts.mount_opt(
+        Path(order.layer) if order.layer else None,
+        staging,
+        prepare=lambda opt: entry.lead_extensions_in(fence.doors, opt, mounts.OPT),
+    )
+    mounts.mount_proc()
+    return [_mount_tmp(order, fence), *surroundings.finish(wishes, refused)]
 
 
 def _mount_tmp(order: Order, fence: Fence) -> str:
@@ -99,10 +91,14 @@ def _mount_tmp(order: Order, fence: Fence) -> str:
     return private_tmp.mount_tmp(Path(order.run_dir), order.keep_in_tmp, memory_limited=fence.memory is not None)
 
 
-def _run_rie(order: Order, groups: list[cgroups.Home], fence: Fence, tmp: str) -> int:
+def _wishes(order: Order) -> surroundings.Wishes:
+    return surroundings.Wishes(order.shm, order.files, order.as_managed, Path(order.directory), Path(order.run_dir))
+
+
+def _run_rie(order: Order, groups: list[cgroups.Home], fence: Fence, words: list[str]) -> int:
     rie_pid = os.fork()
     if rie_pid == 0:
-        _become_rie(order, groups, fence, tmp)
+        _become_rie(order, groups, fence, words)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(rie_pid, signal.SIGTERM))
     while True:
         pid, status = os.waitpid(-1, 0)  # Orphans end up here, too.
@@ -110,25 +106,27 @@ def _run_rie(order: Order, groups: list[cgroups.Home], fence: Fence, tmp: str) -
             return os.waitstatus_to_exitcode(status) & 0xFF
 
 
-def _become_rie(order: Order, groups: list[cgroups.Home], fence: Fence, tmp: str) -> NoReturn:
+def _become_rie(order: Order, groups: list[cgroups.Home], fence: Fence, words: list[str]) -> NoReturn:
     command = [*order.command, *entry.lead_in(_entry(order, fence), order.runtime)]
     try:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         joined = _join_first(groups)
-        os.chdir(order.directory)
+        os.chdir(order.start_in or order.directory)
         tell(
             "started",
             group=_told(joined),
             memory=_told(fence.memory),
             cpu=_told(fence.cpu),
-            tmp=tmp,
+            surroundings=words,
             problems=fence.problems,
         )
         os.dup2(order.log_fd, 1)
         os.closerange(3, 1024)
         for number in (*PARENTS_SIGNALS, *PYTHON_IGNORES):
             signal.signal(number, signal.SIG_DFL)
+        if order.as_managed:
+            surroundings.limit_process()
         os.execve(command[0], command, order.env)  # noqa: S606 - no shell is the point
     except OSError as error:
         os.write(2, f"{command[0]} cannot be run: {error}\n".encode())
@@ -138,7 +136,8 @@ def _become_rie(order: Order, groups: list[cgroups.Home], fence: Fence, tmp: str
 
 def _entry(order: Order, fence: Fence) -> entry.Entry:
     unlimited = order.memory_mb is not None and fence.memory is None
-    return entry.Entry(fence.doors, order.memory_mb * 1024 if unlimited and order.memory_mb else None)
+    data_kb = order.memory_mb * 1024 if unlimited and order.memory_mb else None
+    return entry.Entry(fence.doors, data_kb, order.directory if order.start_in else None)
 
 
 def _told(home: cgroups.Home | None) -> dict[str, str] | None:

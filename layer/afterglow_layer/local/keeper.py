@@ -21,7 +21,8 @@ from typing import NamedTuple
 from afterglow_layer.local import cgroups, fence, stale
 from afterglow_layer.local.allotment import Allotment
 from afterglow_layer.local.cgroups import Home
-from afterglow_layer.local.inside import PARENTS_SIGNALS, Order, be_init, enter_namespaces, tell
+from afterglow_layer.local.inside import PARENTS_SIGNALS, be_init, enter_namespaces, tell
+from afterglow_layer.local.order import Order
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from afterglow_layer.local.sandbox import Kept
 
 def limits_of(plan: Plan, kept: Kept, cpus: int, expired: int) -> list[str]:
     """Return one sentence per limit; ``cpus``: what this machine has; ``expired``: Inits that were ended."""
-    return [_memory(plan, kept), _cpu(plan, kept, cpus), kept.tmp, *_init(plan, expired), *_provisioned(plan)]
+    return [_memory(plan, kept), _cpu(plan, kept, cpus), *kept.surroundings, *_init(plan, expired), *_provisioned(plan)]
 
 
 def _memory(plan: Plan, kept: Kept) -> str:

@@ -8,7 +8,7 @@ The system calls go through ctypes: mount(8) would be a process for each.
 import ctypes
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,20 +51,39 @@ def _as_it_is(staging: Path) -> None:
     """Leave the layer's copy as the layer is."""
 
 
+def make_private() -> None:
+    """Keep what is mounted from now on to ourselves."""
+    mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
+
+
 def mount_opt(layer: Path | None, staging: Path, opt: Path = OPT, prepare: Callable[[Path], None] = _as_it_is) -> None:
     """Put the layer and the host's rest at ``opt``, read-only; OSError names the step that was refused.
 
     ``prepare`` may change the layer's copy before anybody sees it.
     """
-    mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
+    make_private()
     mount("tmpfs", staging, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     if layer:
         shutil.copytree(layer, staging, dirs_exist_ok=True)
         prepare(staging)
-    for entry in plan(layer, opt):
-        _show(entry, opt, staging)
+    _put(plan(layer, opt), staging, opt)
+
+
+def remake(folder: Path, staging: Path, without: Collection[str] = (), empty: Collection[str] = ()) -> None:
+    """Show a folder of the host less some of its entries, and with empty folders that it lacks; nothing is copied."""
+    mount("tmpfs", staging, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    entries = [HostEntry(Path(child.name), _kind(child)) for child in sorted(folder.iterdir())]
+    for name in empty:
+        (staging / name).mkdir()
+    _put([entry for entry in entries if entry.path.name not in without], staging, folder)
+
+
+def _put(entries: Iterable[HostEntry], staging: Path, folder: Path) -> None:
+    """Add the host's entries to what is staged, and let that take the folder's place, read-only."""
+    for entry in entries:
+        _show(entry, folder, staging)
     mount("tmpfs", staging, None, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
-    mount(str(staging), opt, None, MS_MOVE)
+    mount(str(staging), folder, None, MS_MOVE)
 
 
 def mount_proc() -> None:
@@ -90,7 +109,7 @@ def mount(source: str, target: Path, kind: str | None, flags: int, data: str = "
     """Attach a file system; OSError says what was to go where."""
     libc = ctypes.CDLL(None, use_errno=True)
     done = libc.mount(
-        source.encode(),
+        os.fsencode(source),
         os.fsencode(target),
         kind and kind.encode(),
         ctypes.c_ulong(flags),

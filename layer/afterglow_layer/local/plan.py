@@ -40,6 +40,9 @@ class Plan(NamedTuple):
     limit_memory: bool = False  # hold the function to ``memory_mb``
     limit_cpu: bool = False  # and to the CPU that comes with it
     private_tmp: bool = False
+    shm: str = "host"  # one of surroundings.SHM
+    files: str = "writable"  # one of surroundings.FILES
+    as_managed: bool = False  # /var/runtime, umask and the number of open files as on Lambda
     init_limit_s: float | None = None
     cold_every: int | None = None  # a new environment after so many invocations
     provisioned: bool = False  # as with provisioned concurrency: Init ahead of the first invocation

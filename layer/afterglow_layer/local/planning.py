@@ -28,6 +28,8 @@ def make_plan(asked: argparse.Namespace) -> Plan:
     if find_spec("rich") is None:
         raise Failure("the local run needs more than the sandbox does: pip install 'afterglow[local]'")
     directory = Path(asked.dir).resolve()
+    for option, text in {"--dir": directory, "HANDLER": asked.handler, "--python": asked.python}.items():
+        check_text(option, str(text))
     check_handler(asked.handler, directory)
     env = environment.parse_pairs(asked.env)
     if asked.collector:
@@ -58,10 +60,21 @@ def make_plan(asked: argparse.Namespace) -> Plan:
         limit_memory=True,
         limit_cpu=asked.cpu == "share",
         private_tmp=asked.tmp == "private",
+        shm=asked.shm,
+        files=asked.files,
+        as_managed=True,
         init_limit_s=INIT_LIMIT_S,
         cold_every=asked.cold_every,
         provisioned=asked.provisioned,
     )
+
+
+def check_text(option: str, text: str) -> None:
+    """Refuse what is no UTF-8: neither the function's environment on Lambda nor the records could hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise usage(f"{option} {text!r}: not UTF-8, as every name in a Lambda function is") from None
 
 
 def check_handler(handler: str, directory: Path) -> None:

@@ -2,15 +2,16 @@
 
 In: the handler's name, from RIE's command line. Out: the runtime client's loop, which does not return.
 This follows /var/runtime/bootstrap.py of the images public.ecr.aws/lambda/python:3.12 and later: import the
-client first, then lay out sys.path, then let ``site`` read the .pth files, then run. The one difference:
-there, PYTHONPATH is set to /var/runtime for child processes; here, the interpreter itself has the client.
+client first, as ``awslambdaricmain``, then lay out sys.path, then let ``site`` read the .pth files, then set PYTHONPATH
+for child processes, then run. The name matters: agents that patch the client's loop look for it, as Sentry does in
+``sys.modules["__main__"].awslambdaricmain.bootstrap`` (sentry-sdk 2.75, integrations/aws_lambda.py).
 """
 
 import os
 import site
 import sys
 
-from awslambdaric import __main__ as client
+from awslambdaric import __main__ as awslambdaricmain
 
 LAYER_PACKAGES = f"/opt/python/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 LAYER = "/opt/python"
@@ -25,7 +26,8 @@ def main() -> None:
     sys.path[:1] = folders
     for folder in folders:
         site.addsitedir(folder)
-    client.main(sys.argv)
+    os.environ.setdefault("PYTHONPATH", os.environ.get("LAMBDA_RUNTIME_DIR", "/var/runtime"))
+    awslambdaricmain.main(sys.argv)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from afterglow_layer.failure import Failure
 from afterglow_layer.local.cgroups import Home
 from afterglow_layer.local.freezer import Freezer, choose
 from afterglow_layer.local.init_watch import Ground, InitWatch
-from afterglow_layer.local.inside import Order
 from afterglow_layer.local.oom_relief import OomRelief
+from afterglow_layer.local.order import Order
 from afterglow_layer.local.ports import Ports, listens
 
 START_LIMIT_S = 20.0
@@ -42,7 +42,7 @@ class Kept(NamedTuple):
     memory: str | None
     cpu: str | None
     problems: dict[str, str]
-    tmp: str  # in words
+    surroundings: list[str]  # /tmp, /dev/shm, files, in words
 
 
 class SandboxEnded(Exception):  # noqa: N818 - a fact about the sandbox; what it means is the caller's to say
@@ -90,7 +90,7 @@ class Sandbox:
         started, init_pid = self._said["started"], self._said["up"]["init_pid"]
         group, memory, cpu = (_home(started[name]) for name in ("group", "memory", "cpu"))
         self.freezer = choose(self._asked_freezer, group, init_pid)
-        self.kept = Kept(memory and memory.kind, cpu and cpu.kind, started["problems"], started["tmp"])
+        self.kept = Kept(memory and memory.kind, cpu and cpu.kind, started["problems"], started["surroundings"])
         self.watch.stand_on(Ground(init_pid, cpu, self._cores))
         if memory and cpu:
             self._relief = OomRelief(memory, self.watch.relieve)

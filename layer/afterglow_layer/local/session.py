@@ -13,7 +13,7 @@ from typing import NamedTuple
 from afterglow.records import Record, RecordError, decode
 from afterglow_collector.facts import Call, RunFacts
 from afterglow_layer.failure import Failure
-from afterglow_layer.local import stale
+from afterglow_layer.local import answered, stale
 from afterglow_layer.local.calls import Calls
 from afterglow_layer.local.launch import start
 from afterglow_layer.local.limits import limits_of
@@ -46,7 +46,7 @@ def run(plan: Plan) -> Run:
         if parts[-1].interrupted or parts[-1].problem:
             break
     return Run(
-        [record for part in parts for record in part.records],
+        answered.complete((record for part in parts for record in part.records), parts[-1].session.made),
         _facts(plan, parts, logs, started_at_ms),
         logs.emf,
         list(logs.agent),

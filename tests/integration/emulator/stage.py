@@ -19,7 +19,7 @@ import pytest
 
 from afterglow_layer.emulator import command
 from afterglow_layer.emulator.front import INVOKE_PATH
-from afterglow_layer.local import inside
+from afterglow_layer.local.order import Order
 from afterglow_layer.local.sandbox import Ports, Sandbox
 from afterglow_layer.rie import find_rie
 
@@ -119,14 +119,14 @@ class Platform:
         """Return the events that an extension says it got."""
         return [said for said in self.said if said.get("said") == "event" and said["probe"] == name]
 
-    def _order(self, kind: str, layer: Path, function: Path, runtime: list[str], timeout_s: int) -> inside.Order:
+    def _order(self, kind: str, layer: Path, function: Path, runtime: list[str], timeout_s: int) -> Order:
         environ = {
             "PATH": os.environ["PATH"],
             "_HANDLER": "app.handler",
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_s),
         }
         run_dir = tempfile.mkdtemp(prefix="afterglow-test-")
-        return inside.Order(_command(kind, runtime, self._ports), environ, str(function), str(layer), run_dir, -1, [])
+        return Order(_command(kind, runtime, self._ports), environ, str(function), str(layer), run_dir, -1, [])
 
     def _read(self, pipe: Any) -> None:
         for line in pipe:
