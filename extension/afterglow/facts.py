@@ -148,7 +148,11 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 
 _RAISED = {"origin": _site, "message": _text}
-OPTIONAL: dict[str, dict[str, Any]] = {"init": _RAISED, "returned": _RAISED, "ended": {"since": _whole}}
+OPTIONAL: dict[str, dict[str, Any]] = {
+    "init": _RAISED,
+    "returned": {**_RAISED, "reaped": _whole},
+    "ended": {"since": _whole},
+}
 """What stands in a fact only where there is something to say."""
 
 

@@ -112,12 +112,14 @@ def _tell_states(parts: Parts, running: Running) -> None:
     if parts.gets_invokes:  # else several workers' figures alternate
         for grown in parts.states.grown({**running.seen, **running.own}):
             _tell_state(parts, grown, whose)
-    if parts.sampler.biggest_child is None:
-        return
+    reaped_bytes = (running.returned or {}).get("reaped")
+    biggest = parts.sampler.biggest_child or (("a child process", reaped_bytes) if reaped_bytes else None)
+    if biggest is None:
+        return  # it had no child that could have been killed
     kills = (proc.read_oom_kills() or 0) - parts.oom_kills_before
     if kills > 0:
         parts.oom_kills_before += kills
-        _tell_state(parts, killed(kills, parts.sampler.biggest_child, parts.recorder.memory_mb), whose)
+        _tell_state(parts, killed(kills, biggest, parts.recorder.memory_mb), whose)
 
 
 def _tell_state(parts: Parts, seen: Seen, whose: Whose) -> None:

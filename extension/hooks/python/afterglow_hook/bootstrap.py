@@ -216,6 +216,7 @@ class _Invocation:
         "message",
         "origin",
         "own_ns",
+        "reaped_kib",
         "request_id",
         "usage_in",
         "usage_out",
@@ -230,7 +231,7 @@ class _Invocation:
         self.clocks: dict[int, int | None] = {}
         self.usage_in: tuple[float, ...] = (0.0, 0.0)
         self.usage_out: tuple[float, ...] = (0.0, 0.0)
-        self.highest_rss_kib = 0
+        self.highest_rss_kib = self.reaped_kib = 0
 
     def enter(self) -> None:
         """Tell the extension at once: should the handler never return, this is all there will be."""
@@ -271,6 +272,7 @@ class _Invocation:
         try:
             self.usage_out = resource.getrusage(resource.RUSAGE_SELF)
             self.highest_rss_kib = self.usage_out[2]
+            self.reaped_kib = figures.reaped_kib()
             looking = _looking()
             self.clocks = looking.clocks() if looking else {}
         except Exception as error:
@@ -304,6 +306,8 @@ class _Invocation:
                 "unlooked": looking.take_unlooked() if looking else 0,
                 **figures.own(self.highest_rss_kib),
             }
+            if self.reaped_kib:
+                fact["reaped"] = self.reaped_kib * 1024
             if self.error is not None:
                 fact["origin"] = self.origin
                 fact.update(self.message)

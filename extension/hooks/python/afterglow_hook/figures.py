@@ -7,6 +7,7 @@ at a small share of a CPU; so the first invocations tell it themselves.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 
 from afterglow_hook import current
@@ -27,6 +28,17 @@ def own(highest_rss_kib: int) -> dict[str, int | None]:
         "threads": len(sys._current_frames()),
         "fds": _descriptors(),
     }
+
+
+_children: tuple[float, float] = (0.0, 0.0)  # CPU of the children that have been waited for
+
+
+def reaped_kib() -> int:
+    """Return the highest RSS of any child if one has been waited for since the last call; else 0."""
+    global _children
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before, _children = _children, (usage[0], usage[1])
+    return usage[2] if _children != before else 0
 
 
 def _resident_bytes() -> int | None:
