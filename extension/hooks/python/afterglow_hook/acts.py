@@ -49,7 +49,7 @@ class Act:
             self.slept_across = handoffs.waited_from.get(ident, 0) < current.entered_ns
         else:
             self.giver, self.left_ns = (current.request_id, current.index), current.left_ns
-            self.slept_across = handoffs.waited_from.get(ident, 0) < current.left_ns
+            self.slept_across = handoffs.waited_from.get(ident, 0) < current.looked_ns
         given = handoffs.take_unacted(ident)
         if given is not None:
             self.giver, self.site = (given.request_id, given.index), given.site

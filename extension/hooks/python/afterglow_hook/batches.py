@@ -30,15 +30,19 @@ def lying_about(frame: FrameType | None) -> set[int]:
         if frame is None:
             break
         if not is_library(frame.f_code.co_filename) and frame.f_code.co_flags & _OPTIMIZED:
-            names = frame.f_locals
-            for value in list(names.values()):
+            for value in locals_of(frame).values():
                 _add_elements(value, found, _OBJECTS_DEEP)
-                del value
-            if sys.version_info < (3, 13) and sys.getrefcount(names) == _OURS_AND_THE_FRAMES:
-                names.clear()  # the frame's own copy would keep alive what the function lets go of
-            del names
         frame = frame.f_back
     return found
+
+
+def locals_of(frame: FrameType) -> dict[str, Any]:
+    """Return a function's local variables, and leave nothing that would keep alive what it lets go of."""
+    names = frame.f_locals
+    copied = dict(names)
+    if sys.version_info < (3, 13) and sys.getrefcount(names) == _OURS_AND_THE_FRAMES:
+        names.clear()  # the frame's own copy of them, which it would keep
+    return copied
 
 
 def _add_elements(value: Any, found: set[int], depth: int) -> None:
@@ -48,8 +52,8 @@ def _add_elements(value: Any, found: set[int], depth: int) -> None:
     elif issubclass(kind, dict):
         _add_all(dict.values(value), found)
     elif depth:
-        attributes = _attributes_of(value)
-        if attributes is not None and len(attributes) <= _MOST_ELEMENTS:
+        attributes = attributes_of(value)
+        if len(attributes) <= _MOST_ELEMENTS:
             for attribute in list(attributes.values()):
                 _add_elements(attribute, found, depth - 1)
 
@@ -62,12 +66,12 @@ def _add_all(elements: Any, found: set[int]) -> None:
                 found.update(map(id, element))
 
 
-def _attributes_of(value: Any) -> dict[str, Any] | None:
-    """Return an object's own attributes; None for a class, for what has none, and for a proxy that pretends to."""
-    if isinstance(value, type) or type(value).__module__ == "builtins":
-        return None
+def attributes_of(value: Any) -> dict[str, Any]:
+    """Return an object's own attributes; nothing of a class, of what has none, and of a proxy that pretends to."""
+    if issubclass(type(value), type) or type(value).__module__ == "builtins":
+        return {}
     try:
         attributes = object.__getattribute__(value, "__dict__")
     except Exception:  # a proxy's own idea of __dict__
-        return None
-    return attributes if type(attributes) is dict else None
+        return {}
+    return attributes if type(attributes) is dict else {}

@@ -7,8 +7,8 @@ request_id: "str | None" = None
 index = 0
 running = False
 """Whether the handler runs: between its entry and its return."""
-entered_ns = left_ns = 0
-"""When it was entered and when it returned the last time, on the monotonic clock."""
+entered_ns = left_ns = looked_ns = 0
+"""When it was entered, when it returned, and when the look after that was over, on the monotonic clock."""
 acting_for: "ContextVar[tuple[str | None, int | None] | None]" = ContextVar("afterglow", default=None)
 """(request id, index), set in the handler's thread; asyncio copies it into what is handed to another thread's loop."""
 previous: "tuple[str | None, int | None]" = (None, None)

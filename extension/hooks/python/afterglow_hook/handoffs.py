@@ -33,6 +33,7 @@ _MOST_HANDOFFS = 64  # of one thread that are not known to be over
 _MOST_WAITERS = 20_000
 _MOST_PLACES = 16
 _MOST_UNACTED = 16
+_MOST_FRAMES = 16
 _UNMISTAKABLE_LENGTH = 4  # a shorter string is often one object for all who write it
 
 waiting_since: dict[int, int] = {}
@@ -138,7 +139,7 @@ def note_woken(waiter: Any, notify: FrameType) -> None:
     caller = notify.f_back
     if caller is None:
         return
-    handoff = _just_put(caller) or Handoff(giver(), site_of(caller))
+    handoff = _just_put(caller) or Handoff(giver(), site_from(caller))
     if not handoff.site:
         return  # the library's own affair: a thread that has started, a future that has its result
     places = _places.setdefault(ident, [])
@@ -164,7 +165,7 @@ def note_put(items: Items, item: Any, put: FrameType) -> None:
     items.known += 1
     if put.f_code.co_name == "_put" and put.f_back is not None:
         put = put.f_back
-    who, site, givers = giver(), () if item is None else site_of(put), items.givers
+    who, site, givers = giver(), () if item is None else site_from(put), items.givers
     if not givers or not givers[-1].is_from(who, site):
         givers.append(Handoff(who, site))
     givers[-1].queued += 1
@@ -188,10 +189,18 @@ def note_taken(items: Items, item: Any) -> None:
     if id(items) not in _fed and len(_fed) < _MOST_WAITERS:
         _remember(items, ident)
     handoff.taken += 1
-    if _is_unmistakable(item):
-        handoff.ids.append(id(item))
-        del handoff.ids[:-_MOST_IDS]
     _hand_over(ident, handoff)
+    if _is_unmistakable(item):
+        _note_address(ident, handoff, id(item))
+
+
+def _note_address(ident: int, handoff: Handoff, address: int) -> None:
+    """Note where an item lies; one that lay there before must be gone."""
+    for earlier in in_hand[ident]:
+        if address in earlier.ids:
+            earlier.ids.remove(address)
+    handoff.ids.append(address)
+    del handoff.ids[:-_MOST_IDS]
 
 
 def _is_unmistakable(item: Any) -> bool:
@@ -248,6 +257,16 @@ def giver() -> Giver:
     if held and held[-1].left_ns is None and ident not in waiting_since:
         return held[-1].request_id, held[-1].index
     return origins.starter()
+
+
+def site_from(frame: FrameType | None) -> Site:
+    """Return where something is given: of what a background thread passes on, also where that had come from."""
+    site = site_of(frame)
+    ident = get_ident()
+    if not site or ident == current.handler_thread:
+        return site
+    held = in_hand.get(ident)
+    return (*site, *(held[-1].site if held else origins.site_of_thread(ident)))[:_MOST_FRAMES]
 
 
 def queued() -> list[Handoff]:

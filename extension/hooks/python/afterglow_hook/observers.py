@@ -56,7 +56,12 @@ def note_thread(thread: threading.Thread, start: Any) -> None:
     target = getattr(thread, "_target", None)
     is_timer = isinstance(thread, threading.Timer)
     shown = thread.function if isinstance(thread, threading.Timer) else target
-    origin = Origin("timer" if is_timer else "thread", _named(shown) or thread.name, site_of(start.f_back))
+    origin = Origin(
+        "timer" if is_timer else "thread",
+        _named(shown) or thread.name,
+        handoffs.site_from(start.f_back),
+        handoffs.giver(),
+    )
     module = getattr(target, "__module__", None) or type(thread).__module__
     if module in _POOL_MODULES:
         owner = start.f_back.f_locals.get("self") if start.f_back is not None else None
@@ -170,7 +175,7 @@ def note_job(future: Any, function: Any, submit: Any) -> None:
     """Note who calls ``submit``; ``submit`` is its frame, whose ``self`` is the executor."""
     if isinstance(function, tuple):  # Python 3.14: a task of (fn, args, kwargs)
         function = function[0]
-    origin = Origin("executor", _named(function) or "a job", site_of(submit), handoffs.giver())
+    origin = Origin("executor", _named(function) or "a job", handoffs.site_from(submit), handoffs.giver())
     origin.executor = origins.crew_of(submit.f_locals.get("self"))
     origins.note_weakly(origins.jobs, future, origin)
     acts.note_job(origin.name, ())

@@ -43,6 +43,7 @@ class Origin:
     __slots__ = (
         "begun_ns",
         "born",
+        "buffers",
         "burned_ns",
         "cpu_ns",
         "entry_cpu_ns",
@@ -71,6 +72,7 @@ class Origin:
         self.born: int | None = None  # a process: when it started, as the kernel counts (waits.process_born)
         self.ref: Callable[[], Any] | None = None
         self.burned_ns = 0  # a process: its CPU when it was found
+        self.buffers: list[Any] | None = None  # a thread: what it sends in time (buffers.Buffer); None: not looked for
         self.is_extension = False  # a thread that asks the Extensions API for events: an internal extension
         self.cpu_ns: int | None = None  # its CPU clock at the last look
         self.looked_ns = 0  # when that was
@@ -106,6 +108,12 @@ def starter() -> tuple[str | None, int | None]:
         if origin is not None:
             return origin.request_id, origin.index
     return current.request_id, current.index or None
+
+
+def site_of_thread(ident: int) -> Site:
+    """Return where a thread was started; nothing of one that nobody saw start."""
+    origin = threads.get(id(threading._active.get(ident)))  # type: ignore[attr-defined]
+    return origin.site if origin is not None else ()
 
 
 def note(table: dict[int, Origin], key: int, origin: Origin) -> bool:

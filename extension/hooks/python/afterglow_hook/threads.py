@@ -17,6 +17,7 @@ import threading
 import time
 
 from afterglow_hook import acts, current, handoffs, origins, sockets, wire
+from afterglow_hook.buffers import buffers_of
 from afterglow_hook.holding import settle, state_with
 from afterglow_hook.loops import runs_for_ever
 from afterglow_hook.waits import (
@@ -35,7 +36,7 @@ from afterglow_hook.waits import (
     thread_state,
     timeout_of,
 )
-from afterglow_hook.work import WAITING_ONCE, ActedWork, HandedWork, ThreadWork, Work, thread_cpu_ns
+from afterglow_hook.work import WAITING_ONCE, ActedWork, BufferedWork, HandedWork, ThreadWork, Work, thread_cpu_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,8 +54,20 @@ BURNING_NS = 300_000
 """CPU between the return and the look that shows that a thread works on, and does not just put things away."""
 GRACE_S, GRACES = 0.0002, 10
 """For a thread that is on its way, once per look: we hold the interpreter; what is over in no time is no finding."""
+BURNS_NS = 20_000_000
+"""A thread that has taken so much CPU since the entry computes, and would not be done in a moment."""
 MOST_LOOKED_AT = 2_000
-HOUSEKEEPERS = ("pymongo", "sentry_sdk.monitor", "kafka.coordinator", "kazoo", "paho", "trio", "loky", "joblib")
+HOUSEKEEPERS = (
+    "pymongo",
+    "sentry_sdk.monitor",
+    "kafka.coordinator",
+    "kazoo",
+    "paho",
+    "trio",
+    "loky",
+    "joblib",
+    "psycopg_pool",
+)
 """Modules whose threads look after connections and workers, and carry nothing of the user's by themselves."""
 
 
@@ -131,46 +144,79 @@ class Seen:
 def left(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
     """Yield what threads have been left with; ``before``: ``clocks`` at the return."""
     yield from _acted()
-    has_waited = False
+    _give_a_moment()
     for thread in others():
         origin = origins.threads.get(id(thread))
-        if origin is None or not is_followed(origin):
+        if origin is None or not is_followed(origin) or not thread.is_alive():
             continue
         cpu_ns, ident = thread_cpu_ns(thread.native_id), thread.ident or 0
-        is_known = origin.looked_ns and cpu_ns == origin.entry_cpu_ns  # since the entry it has done nothing
+        has_rested = _has_rested(origin, cpu_ns)
         origin.cpu_ns, origin.looked_ns = cpu_ns, now_ns
-        if is_known and not handoffs.in_hand.get(ident):
-            continue
-        frame = _frame_of(thread)
-        if not has_waited and _is_on_its_way(thread, frame):
-            has_waited = True
-            frame = _after_grace(thread, cpu_ns)
-        if not thread.is_alive():
-            continue  # it was on its way out
-        origin.place = place_of(frame)[0]
-        yield from _handed(origin, thread, frame, now_ns)
-        if origin.work is None and not handoffs.in_hand.get(ident):
-            burned_ns = _difference(cpu_ns, before.get(id(thread)))
-            state = _left_with(thread, frame, Seen(origin, now_ns, burned_ns))
-            if state is not None:
-                yield ThreadWork(_set_in_motion(origin), state, now_ns, thread, origin)
+        if not has_rested or handoffs.in_hand.get(ident):
+            frame = _frame_of(thread)
+            origin.place = place_of(frame)[0]
+            yield from _handed(origin, thread, frame, now_ns)
+            if origin.work is None and not handoffs.in_hand.get(ident):
+                burned_ns = _difference(cpu_ns, before.get(id(thread)))
+                yield from _left_itself(origin, thread, frame, now_ns, burned_ns)
+        yield from _buffered(origin, thread, now_ns)
     yield from _queued(now_ns)
+    current.looked_ns = time.monotonic_ns()
+
+
+def _has_rested(origin: Origin, cpu_ns: int | None) -> bool:
+    """Return whether a thread has done nothing since the handler was entered."""
+    return bool(origin.looked_ns) and cpu_ns == origin.entry_cpu_ns
+
+
+def _left_itself(
+    origin: Origin, thread: threading.Thread, frame: FrameType | None, now_ns: int, burned_ns: int
+) -> Iterator[Work]:
+    """Rules 2 and 3."""
+    state = _left_with(thread, frame, Seen(origin, now_ns, burned_ns))
+    if state is not None:
+        yield ThreadWork(_set_in_motion(origin), state, now_ns, thread, origin)
+    elif origin.buffers is None and frame is not None:
+        _find_buffers(origin, frame)
+
+
+def _find_buffers(origin: Origin, frame: FrameType) -> None:
+    """Look, once, for what a thread sends when its time comes; what Init has put there is nobody's work."""
+    if runs_for_ever(frame) and not _keeps_house(frame):
+        origin.buffers = buffers_of(frame)
+        if not current.running and current.index <= 1:
+            for buffer in origin.buffers:
+                buffer.new()
+
+
+def _buffered(origin: Origin, thread: threading.Thread, now_ns: int) -> Iterator[Work]:
+    """Rule 1, of what the handler has put into a buffer itself."""
+    for buffer in origin.buffers or ():
+        came = buffer.new()
+        if came:
+            yield BufferedWork(origin, buffer, came, now_ns, thread)
 
 
 def _frame_of(thread: threading.Thread) -> FrameType | None:
     return sys._current_frames().get(thread.ident or 0)
 
 
-def _after_grace(thread: threading.Thread, cpu_ns: int | None) -> FrameType | None:
-    """Let a thread that is on its way get on; return its frame when it waits again, burns CPU, or had its chance."""
-    frame = None
+def _give_a_moment() -> None:
+    """Let threads get on that are on their way, until they wait again, burn CPU, or had their chance."""
     for _ in range(GRACES):
+        if not any(_wants_a_moment(thread) for thread in others()):
+            return
         time.sleep(GRACE_S)
-        frame = _frame_of(thread)
-        burned_ns = _difference(thread_cpu_ns(thread.native_id), cpu_ns)
-        if burned_ns >= BURNING_NS or not _is_on_its_way(thread, frame):
-            break
-    return frame
+
+
+def _wants_a_moment(thread: threading.Thread) -> bool:
+    origin = origins.threads.get(id(thread))
+    if origin is None or not is_followed(origin) or origin.work is not None:
+        return False
+    cpu_ns = thread_cpu_ns(thread.native_id)
+    if _has_rested(origin, cpu_ns) and not handoffs.in_hand.get(thread.ident or 0):
+        return False
+    return _difference(cpu_ns, origin.entry_cpu_ns or 0) < BURNS_NS and _is_on_its_way(thread, _frame_of(thread))
 
 
 def _is_on_its_way(thread: threading.Thread, frame: FrameType | None) -> bool:
@@ -300,8 +346,19 @@ def _timer_state(thread: threading.Thread, frame: Any) -> str | None:
 
 def woken() -> Iterator[Work]:
     """Yield what threads have done since the handler had returned, as far as nothing was known of it then."""
+    if current.index == 1:
+        _note_what_init_left()
     yield from _acted()
     yield from _moved()
+
+
+def _note_what_init_left() -> None:
+    """Look into the buffers of threads that Init has started: what lies there is not the first invocation's."""
+    for thread in others():
+        origin = origins.threads.get(id(thread))
+        frame = _frame_of(thread)
+        if origin is not None and is_followed(origin) and frame is not None:
+            _find_buffers(origin, frame)
 
 
 def _acted() -> Iterator[Work]:

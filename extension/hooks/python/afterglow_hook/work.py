@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 
-from afterglow_hook import origins, wire
+from afterglow_hook import current, origins, wire
 from afterglow_hook.batches import lying_about
 from afterglow_hook.callsite import spelled
 from afterglow_hook.handoffs import waiting_since
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from afterglow_hook.acts import Act
+    from afterglow_hook.buffers import Buffer
     from afterglow_hook.handoffs import Handoff
     from afterglow_hook.origins import Origin
 
@@ -263,6 +264,35 @@ class HandedWork(ThreadWork):
         """Return whether the thread was only woken to look, found nothing to do, and went back to its wait."""
         nothing_taken = not self.handoff.taken and not self.handoff.queued
         return nothing_taken and self.state not in (IO, SLEEPING) and (cpu_ns or 0) < PUTTING_AWAY_NS
+
+
+class BufferedWork(ThreadWork):
+    """What one invocation put into a buffer that a thread empties in its own time; over when it is out of there."""
+
+    def __init__(self, started: Origin, buffer: Buffer, ids: set[int], at_ns: int, thread: threading.Thread) -> None:
+        giver = current.request_id, current.index
+        before = started.work
+        self.buffer = buffer
+        self.ids = ids
+        super().__init__(
+            origins.Origin(started.what, started.name, started.site, giver), "in a buffer", at_ns, thread, started
+        )
+        started.work = before  # the thread itself is at rest
+        self.worker = self.worker or module_of(self.frame())
+        self.jobs = len(ids)
+
+    def release(self) -> None:
+        """Leave the thread as it is."""
+        self.origin.work = None
+
+    def alive(self) -> bool:
+        """Look whether any of it still lies there."""
+        now_ns = time.monotonic_ns()
+        if self.thread.is_alive() and not self.ids.isdisjoint(self.buffer.elements()):
+            self.alive_ns = now_ns
+            return True
+        self.end(now_ns, since_ns=self.alive_ns)
+        return False
 
 
 class ActedWork(ThreadWork):
