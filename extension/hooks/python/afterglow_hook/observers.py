@@ -99,8 +99,8 @@ class RawThread:
         self.native_id = _newest_native_id()
 
     def is_alive(self) -> bool:
-        """Return whether the interpreter still runs it."""
-        return self.ident in sys._current_frames()
+        """Return whether it still runs; one that is in C alone has no frame."""
+        return self.ident in sys._current_frames() or os.path.exists(f"/proc/self/task/{self.native_id}")  # noqa: PTH110 - no pathlib in here
 
 
 def _newest_native_id() -> int | None:

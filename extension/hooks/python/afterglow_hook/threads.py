@@ -100,10 +100,8 @@ def _raw_threads() -> list[Any]:
     """Return the threads that ``threading`` does not know of; of those that have ended, nobody else takes notice."""
     if not origins.raw_threads:
         return []
-    running = sys._current_frames()
-    running.pop(threading.get_ident(), None)
     for ident, thread in list(origins.raw_threads.items()):
-        if ident not in running or ident in threading._active:  # type: ignore[attr-defined]
+        if ident in threading._active or not thread.is_alive():  # type: ignore[attr-defined]
             del origins.raw_threads[ident]
             origins.threads.pop(id(thread), None)
     return list(origins.raw_threads.values())
