@@ -9,6 +9,9 @@ import logging.handlers
 import multiprocessing
 import multiprocessing.pool
 import queue
+import select
+import signal
+import socket
 import socketserver
 import subprocess
 import threading
@@ -204,3 +207,75 @@ def cancelled_timer(event, context):
     timer.start()
     timer.cancel()
     timer.join()
+
+
+def _sleep_and_look():
+    while True:
+        time.sleep(0.1)
+
+
+def lazy_sleeping_loop(event, context):
+    _once("sleeping", lambda: threading.Thread(target=_sleep_and_look, daemon=True).start() or True)
+
+
+def _select_and_look(end):
+    while True:
+        select.select([end], [], [], 0.2)
+
+
+def lazy_selecting_loop(event, context):
+    ends = _once("ends", socket.socketpair)
+    _once("selecting", lambda: threading.Thread(target=_select_and_look, args=ends[:1], daemon=True).start() or True)
+
+
+def _wait_and_look():
+    gate = threading.Event()
+    while not gate.wait(0.2):
+        pass
+
+
+def lazy_waiting_loop(event, context):
+    _once("waiting", lambda: threading.Thread(target=_wait_and_look, daemon=True).start() or True)
+
+
+SPANS = []
+
+
+class _Flushed:
+    def __init__(self):
+        self._spans = []
+        threading.Thread(target=self.work, daemon=True).start()
+
+    def work(self):
+        gate = threading.Event()
+        while True:
+            gate.wait(0.2)
+            self.flush()
+
+    def flush(self):
+        del self._spans[:]
+
+
+FLUSHED = _Flushed()
+
+
+def flushed_exporter(event, context):
+    FLUSHED._spans.append({"a": "span"})
+    FLUSHED.flush()
+
+
+def cancelled_alarm(event, context):
+    signal.setitimer(signal.ITIMER_REAL, 60)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def child_that_nobody_waits_for(event, context):
+    child = subprocess.Popen(["true"])
+    LATER[f"child {len(LATER)}"] = child
+    while child.returncode is None and not _has_ended(child.pid):
+        time.sleep(0.005)
+
+
+def _has_ended(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "Z"

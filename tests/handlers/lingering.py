@@ -1,10 +1,13 @@
 """Functions that leave work behind, one bug each. ``# started: NAME`` marks the line that a finding must name."""
 
+import _thread
 import asyncio
 import concurrent.futures
 import multiprocessing
 import multiprocessing.pool
 import os
+import queue
+import signal
 import socket
 import subprocess
 import threading
@@ -221,3 +224,121 @@ def times_out_with_thread(event, context):
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()  # started: times_out_with_thread
         return
     time.sleep(60)
+
+
+def reminder_due(event, context):
+    if _first():
+        gate = threading.Event()
+        threading.Thread(target=gate.wait, args=(AWAKE_S,), daemon=True).start()  # started: reminder_due
+    else:
+        time.sleep(0.5)
+
+
+def reminder_far(event, context):
+    if _first():
+        threading.Thread(target=threading.Event().wait, args=(60,), daemon=True).start()  # started: reminder_far
+
+
+ORDERS = queue.Queue()
+SLOW, _ASKED = socket.socketpair()
+
+
+def _answer_slowly():
+    while True:
+        _ASKED.recv(100)
+        time.sleep(AWAKE_S)
+        _ASKED.send(b"ok")
+
+
+def _send_orders():
+    while True:
+        SLOW.send(ORDERS.get())
+        SLOW.recv(100)
+
+
+threading.Thread(target=_answer_slowly, daemon=True).start()
+threading.Thread(target=_send_orders, daemon=True).start()
+
+
+def order_in_io(event, context):
+    if _first():
+        ORDERS.put(b"an order")  # started: order_in_io
+        time.sleep(0.02)
+    else:
+        time.sleep(0.5)
+
+
+def order_queued(event, context):
+    if _first():
+        for order in (b"one order", b"another"):
+            ORDERS.put(order)  # started: order_queued
+    else:
+        time.sleep(1)
+
+
+BATCHED = queue.Queue()
+
+
+def _collect():
+    batch = []
+    while True:
+        batch.append(BATCHED.get(timeout=60))
+
+
+threading.Thread(target=_collect, daemon=True).start()
+
+
+def batch_never_sent(event, context):
+    if _first():
+        BATCHED.put({"an": "event"})  # started: batch_never_sent
+
+
+class _Exporter:
+    def __init__(self):
+        self._spans = []
+        threading.Thread(target=self.work, daemon=True).start()  # started: buffer_sent_late
+
+    def work(self):
+        gate = threading.Event()
+        while True:
+            gate.wait(AWAKE_S)
+            del self._spans[:]
+
+
+EXPORTER = _Exporter()
+
+
+def buffer_sent_late(event, context):
+    if _first():
+        EXPORTER._spans.append({"a": "span"})
+    else:
+        time.sleep(0.5)
+
+
+def raw_thread(event, context):
+    if _first():
+        _thread.start_new_thread(send, ())  # started: raw_thread
+    else:
+        time.sleep(0.5)
+
+
+def forked_child(event, context):
+    if _first():
+        pid = os.fork()  # started: forked_child
+        if not pid:
+            time.sleep(AWAKE_S)
+            os._exit(0)
+    else:
+        time.sleep(0.5)
+
+
+def _ring(number, frame):  # started: alarm_due
+    pass
+
+
+def alarm_due(event, context):
+    if _first():
+        signal.signal(signal.SIGALRM, _ring)
+        signal.setitimer(signal.ITIMER_REAL, AWAKE_S)
+    else:
+        time.sleep(0.5)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tests.integration.pythons import OWN, SUPPORTED, python_of
 
 HANDLERS = Path(__file__).parents[1] / "handlers"
 Profile = Callable[..., dict[str, Any]]
@@ -34,7 +35,9 @@ class Bug(NamedTuple):
 def profile(namespaces: None, tmp_path: Path) -> Profile:
     """Give `profile(handler)`: the document of three invocations of it, frozen for 0.5 s after each."""
 
-    def profiled(handler: str, expected_status: int = 0, timeout_s: int = 10) -> dict[str, Any]:
+    def profiled(
+        handler: str, expected_status: int = 0, timeout_s: int = 10, python: str = sys.executable
+    ) -> dict[str, Any]:
         written = tmp_path / "run.json"
         command = [
             sys.executable,
@@ -48,6 +51,8 @@ def profile(namespaces: None, tmp_path: Path) -> Profile:
             "0.5",
             "--cpu",
             "full",
+            "--python",
+            python,
         ]
         # Two of the handlers have a pool of processes, which Lambda has no /dev/shm for.
         command += ["--shm", "host", "--timeout", str(timeout_s), "--json", str(written)]
@@ -80,6 +85,15 @@ BUGS = [
     Bug("child_program", "process", "resumed", "running"),
     Bug("child_program_for_ever", "process", "lost", "running", reason="shutdown"),
     Bug("child_process", "process", "resumed", "running"),
+    Bug("reminder_due", "thread", "resumed", "waiting for at most .* s|running", 2),
+    Bug("reminder_far", "thread", "lost", "waiting for at most 60 s|running", reason="shutdown"),
+    Bug("order_in_io", "thread", "resumed", "in I/O|running|about to take it"),
+    Bug("order_queued", "thread", "resumed", ".*", jobs=2),
+    Bug("batch_never_sent", "thread", "lost", "collecting a batch|about to take it", None, "shutdown"),
+    Bug("buffer_sent_late", "thread", "resumed", "in a buffer"),
+    Bug("raw_thread", "thread", "resumed", "sleeping|running"),
+    Bug("forked_child", "process", "resumed", "running"),
+    Bug("alarm_due", "alarm", "resumed", "SIGALRM is due in .* s"),
 ]
 
 
@@ -95,9 +109,18 @@ def line_of(name: str) -> int:
     return next(number for number, line in enumerate(lines, 1) if line.endswith(f"# started: {name}"))
 
 
+VERSIONS = [pytest.param(version, marks=() if version == OWN else pytest.mark.slow) for version in SUPPORTED]
+
+
+@pytest.fixture(params=VERSIONS)
+def python(request: pytest.FixtureRequest) -> str:
+    """Give each supported interpreter in turn; all but our own only where the slow tests run, as in CI."""
+    return python_of(request.param)
+
+
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
-def test_lingering_work_is_found_with_its_call_site_and_outcome(bug: Bug, profile: Profile) -> None:
-    document = profile(f"lingering.{bug.name}")
+def test_lingering_work_is_found_with_its_call_site_and_outcome(bug: Bug, profile: Profile, python: str) -> None:
+    document = profile(f"lingering.{bug.name}", python=python)
 
     findings = document["findings"]
     assert [(bug.what, bug.outcome)] == [(f["what"], f["outcome"]) for f in findings], findings
@@ -112,8 +135,8 @@ def test_lingering_work_is_found_with_its_call_site_and_outcome(bug: Bug, profil
 
 
 @pytest.mark.parametrize("name", functions_of("clean"))
-def test_work_that_is_over_and_workers_that_wait_are_not_mentioned(name: str, profile: Profile) -> None:
-    document = profile(f"clean.{name}", expected_status=1 if name == "raises" else 0)
+def test_work_that_is_over_and_workers_that_wait_are_not_mentioned(name: str, profile: Profile, python: str) -> None:
+    document = profile(f"clean.{name}", expected_status=1 if name == "raises" else 0, python=python)
 
     assert [] == document["findings"]
     assert 3 == len(document["invocations"]), document["invocations"]

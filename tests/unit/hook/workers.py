@@ -1,4 +1,4 @@
-"""Threads that serve the whole environment, and what an invocation gives them. `# here: NAME` marks the line that gave it."""
+"""Threads that serve the whole environment, and what an invocation gives them: `# here: NAME` marks the line."""
 
 import collections
 import http.client
@@ -47,8 +47,7 @@ def send_orders():
 
 def send_slowly():
     while True:
-        order = slow.get()
-        until(lambda: order["go"])
+        until(slow.get()["gate"].is_set)
 
 
 class Batcher(threading.Thread):
@@ -105,8 +104,8 @@ def asked_through_a_queue():
 
 
 def queued_behind_another():
-    slow.put({"go": False})
-    slow.put({"go": False})  # here: queued_behind_another
+    slow.put({"gate": threading.Event()})
+    slow.put({"gate": threading.Event()})  # here: queued_behind_another
     until(lambda: slow.qsize() == 1)
 
 
