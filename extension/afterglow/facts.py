@@ -120,12 +120,13 @@ FIELDS: dict[str, dict[str, Any]] = {
         "own": _whole,
     },
     "touched": {"n": _whole, "last": _whole, "names": _texts, "own": _whole},
+    "exit": {"call": _text, "at": _whole, "site": _site},
     "gave-up": {"error": _text},
     "unseen": {"what": _what, "why": _text},
 }
 
 _RAISED = {"origin": _site, "message": _text}
-OPTIONAL: dict[str, dict[str, Any]] = {"init": _RAISED, "returned": _RAISED}
+OPTIONAL: dict[str, dict[str, Any]] = {"init": _RAISED, "returned": {**_RAISED, "cause": _text}}
 """What stands in a fact only where there is something to say."""
 
 

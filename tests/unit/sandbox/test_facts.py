@@ -40,6 +40,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "works": [UPDATE],
     },
     "ended": {"t": "ended", "w": 1, "at": 11, "cpu": None},
+    "exit": {"t": "exit", "call": "os._exit", "at": 11, "site": [["/var/task/app.py", 3, "handler"]]},
     "gave-up": {"t": "gave-up", "error": "KeyError"},
     "unseen": {"t": "unseen", "what": "asyncio-task", "why": "uvloop makes them in C"},
     "imports": {

@@ -19,13 +19,13 @@ from afterglow_hook.callsite import site_of_error, spelled
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
 
 _open: dict[str, _Invocation] = {}
 _cancelled: list[dict[str, Any]] = []
 _MOST_CANCELLED = 100
-_PER_MESSAGE = 10  # of at most about 3 KB each: 8 frames with long paths
+_PER_MESSAGE = 6  # of at most about 10 KB each (callsite.MOST_CHARACTERS)
 _MESSAGE_CHARACTERS = 256
 _look: ModuleType | None = None
 """``afterglow_hook.look``, from the first start of work on."""
@@ -116,7 +116,7 @@ def _origin_of_import(raised: BaseException) -> list[list[object]]:
 
 
 def _site_of_cause(cause: BaseException) -> list[list[object]]:
-    site = spelled(site_of_error(cause.__traceback__))
+    site = spelled(site_of_error(cause))
     if isinstance(cause, SyntaxError) and cause.filename and cause.lineno:
         site.insert(0, [cause.filename, cause.lineno, "<module>"])
     return site
@@ -174,13 +174,29 @@ def noted(make_error: Callable[..., Any], note_raised: Callable[[BaseException |
             note_raised(raised)
             return
         invocation = _open.get(request_id) or open_invocation(request_id)
-        if not invocation.left_ns and raised is not None and site_of_error(raised.__traceback__):
+        if not invocation.left_ns and raised is not None and site_of_error(raised):
             note_raised(raised)  # the handler raised what is the client's own to raise
         elif invocation.error is None:
             leave_open()
             invocation.error, invocation.message = str(kind), _message_of(message)
+            if kind == "Runtime.MarshalError" and raised is not None and raised.__traceback__ is not None:
+                _explain(invocation, raised.__traceback__.tb_frame)
 
     return _make_error
+
+
+def _explain(invocation: _Invocation, client: FrameType) -> None:
+    """Note why the result cannot become JSON; ``client`` is the frame that holds it, and the handler."""
+    from afterglow_hook import results  # noqa: PLC0415 - most functions never need it
+
+    known = client.f_locals
+    for name in [name for name, value in known.items() if isinstance(value, BaseException)]:
+        if type(known) is dict:  # before 3.13 a copy that the frame keeps: a circle, which would keep the result alive
+            del known[name]
+    try:
+        invocation.cause, invocation.origin = results.explain(known["response"], known["request_handler"])
+    except Exception:  # the user's own objects are asked what they are, and may answer anything
+        invocation.cause = ""
 
 
 # -- the open invocation: one at a time in a process, on Managed Instances, too ------------------------------
@@ -224,6 +240,7 @@ class _Invocation:
     """One invocation's clocks. ``enter`` and ``leave`` stand on the handler's path; ``look`` after the answer."""
 
     __slots__ = (
+        "cause",
         "clocks",
         "entered_ns",
         "error",
@@ -241,6 +258,7 @@ class _Invocation:
         self.request_id = request_id
         self.error: str | None = None
         self.origin: list[list[object]] = []
+        self.cause = ""
         self.message: dict[str, str] = {}
         self.entered_ns = self.left_ns = self.own_ns = self.index = 0
         self.clocks: dict[int, int | None] = {}
@@ -269,7 +287,7 @@ class _Invocation:
         self.error = type(error).__name__
         self.message = _message_of(error)
         try:
-            self.origin = spelled(site_of_error(error.__traceback__))
+            self.origin = spelled(site_of_error(error))
         except Exception as wrong:
             give_up(wrong)
 
@@ -312,6 +330,8 @@ class _Invocation:
             }
             if self.error is not None:
                 fact["origin"] = self.origin
+                if self.cause:
+                    fact["cause"] = self.cause
                 fact.update(self.message)
             fact["own"] = self.own_ns + time.monotonic_ns() - began_ns
             wire.send(fact)
