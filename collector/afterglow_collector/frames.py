@@ -42,7 +42,9 @@ def parse_frame(text: str) -> Frame | None:
 def parse_stacks(ending: dict[str, Any]) -> list[list[Frame]]:
     """Return the stacks of an ending."""
     own = ending.get("own")
-    return [parse_stack(stack, None if own is None else own[nth]) for nth, stack in enumerate(ending["stacks"])]
+    if own is None:
+        return [parse_stack(stack) for stack in ending["stacks"]]
+    return [parse_stack(stack, own[nth] if nth < len(own) else []) for nth, stack in enumerate(ending["stacks"])]
 
 
 def parse_stack(stack: list[str], own: list[int] | None = None) -> list[Frame]:
