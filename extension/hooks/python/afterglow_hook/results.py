@@ -1,7 +1,7 @@
 """Why a result cannot become JSON. In: the result, the handler. Out: a cause in few words, and the handler's ``def``.
 
-Only for a result that the runtime client has refused, so an invocation that ends well pays nothing. Names of keys and
-of types leave the function, values do not.
+Only for a result that the runtime client has refused, so an invocation that ends well pays nothing. What leaves the
+function are names of types, and keys that look like names; no other keys, and no values.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 100
 _MOST_LOOKED_AT = 20_000
 _DEEPEST = 200
+_LONGEST_KEY = 40
 _MOST_DECORATORS = 60  # lines between a definition's first decorator and its ``def``
 _UNRUN = {"coroutine": ("cr_code", "async def"), "async_generator": ("ag_code", "async generator")}
 _UNRUN["generator"] = ("gi_code", "generator")
@@ -100,9 +101,9 @@ def _members(value: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _step(key: Any) -> str:
-    if type(key) is str:
-        return f".{key}" if key.isidentifier() else f'["{key[:30]}"]'
-    return f"[{key}]" if type(key) in (int, float, bool) else f"[{type(key).__name__}]"
+    """Return the key if it can be a name in a program; else it may well be somebody's address or number."""
+    is_name = type(key) is str and key.isidentifier() and len(key) <= _LONGEST_KEY
+    return f".{key}" if is_name else f"[{type(key).__name__}]"
 
 
 def _wrong_key(key: Any) -> str:
