@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import FrameType, ModuleType
     from typing import Any
 
-_open: dict[str, _Invocation] = {}
+_open: _Invocation | None = None
 _cancelled: list[dict[str, Any]] = []
 _MOST_CANCELLED = 100
 _PER_MESSAGE = 6  # of at most about 10 KB each (callsite.MOST_CHARACTERS)
@@ -137,7 +137,7 @@ def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
     def _handle_event_request(client: Any, request_handler: Any, invoke_id: str, *rest: Any, **named: Any) -> Any:
         if not current.alive or wire.is_silent():
             return handle_event_request(client, request_handler, invoke_id, *rest, **named)
-        invocation = _open[invoke_id] = _Invocation(invoke_id)
+        invocation = open_invocation(invoke_id)
 
         def handler(event: Any, context: Any) -> Any:
             invocation.enter()
@@ -152,8 +152,7 @@ def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return handle_event_request(client, handler, invoke_id, *rest, **named)
         finally:
-            del _open[invoke_id]
-            invocation.look()
+            look_at_open()
 
     return _handle_event_request
 
@@ -173,7 +172,7 @@ def noted(make_error: Callable[..., Any], note_raised: Callable[[BaseException |
         if request_id is None:  # Init's
             note_raised(raised)
             return
-        invocation = _open.get(request_id) or open_invocation(request_id)
+        invocation = _open if _open is not None and _open.request_id == request_id else open_invocation(request_id)
         if not invocation.left_ns and raised is not None and site_of_error(raised):
             note_raised(raised)  # the handler raised what is the client's own to raise
         elif invocation.error is None:
@@ -204,36 +203,36 @@ def _explain(invocation: _Invocation, client: FrameType) -> None:
 
 def open_invocation(request_id: str) -> _Invocation:
     """Begin an invocation; its handler has not been entered yet."""
-    _open.clear()
-    _open[request_id] = invocation = _Invocation(request_id)
+    global _open  # noqa: PLW0603 - which one is open is this module's topic
+    _open = invocation = _Invocation(request_id)
     return invocation
 
 
-def enter_open() -> None:
+def enter_open(_: object = None) -> None:
     """Note that the handler is about to be entered."""
-    for invocation in _open.values():
-        invocation.enter()
+    if _open is not None:
+        _open.enter()
 
 
 def leave_open() -> None:
     """Note that the handler is through, once."""
-    for invocation in _open.values():
-        if invocation.entered_ns and not invocation.left_ns:
-            invocation.leave()
+    if _open is not None and _open.entered_ns and not _open.left_ns:
+        _open.leave()
 
 
 def fail_open(error: BaseException) -> None:
     """Note what has come out of the handler, unless it was through by then."""
-    for invocation in _open.values():
-        if invocation.entered_ns and not invocation.left_ns:
-            invocation.leave()
-            invocation.fail(error)
+    if _open is not None and _open.entered_ns and not _open.left_ns:
+        _open.leave()
+        _open.fail(error)
 
 
 def look_at_open() -> None:
     """Look at what the invocation has left behind, now that its answer has gone."""
-    for request_id in list(_open):
-        _open.pop(request_id).look()
+    global _open
+    invocation, _open = _open, None
+    if invocation is not None:
+        invocation.look()
 
 
 class _Invocation:
