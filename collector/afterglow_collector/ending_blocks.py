@@ -15,6 +15,7 @@ from afterglow_collector.advice import advise_on_ending
 from afterglow_collector.busy import Busy, busy_before
 from afterglow_collector.curve import chart, spark
 from afterglow_collector.ending_words import (
+    cause_of,
     exit_of,
     headline,
     is_fatal,
@@ -106,7 +107,8 @@ def _kind(failure: Failure, busy: Busy | None) -> str:
     known = kind_of_cause(failure) if failure.status == "error" else None
     if known is not None:
         return known
-    return "exit" if failure.status == "crash" else failure.status
+    exits = failure.status == "crash" or (failure.init and (failure.detail == "SystemExit" or cause_of(failure)))
+    return "exit" if exits else failure.status
 
 
 def _stacks(failure: Failure, source_root: Path | None) -> list[tuple[str, Text]]:

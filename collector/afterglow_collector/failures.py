@@ -29,7 +29,8 @@ def failures_of(document: dict[str, Any]) -> list[Failure]:
     for failure in _each(document):
         late = failure.init and failure.status == "timeout"  # the detail says how late, which differs
         site = None if failure.status == "out-of-memory" else failure.site  # where it was by chance as memory ran out
-        key = (failure.status, failure.init, None if late else failure.detail, site and site[:3])
+        told = (failure.ending or {}).get("cause") or failure.detail  # an exit is told in other words at each try
+        key = (failure.status, failure.init, None if late else told, site and site[:3])
         known = groups.get(key)
         groups[key] = _together(known, failure) if known else failure
     return list(groups.values())

@@ -274,6 +274,18 @@ def test_an_exit_is_told_with_the_call_that_made_it() -> None:
     assert "the hook saw the call to os._exit, and then the process was gone" in text
 
 
+def test_an_init_that_exits_at_each_try_is_one_block_with_the_advice_for_exits() -> None:
+    exits = [
+        ending(request_id=None, index=None, status="init-error", source="observed", detail=detail, cause="os._exit")
+        for detail in (None, "failure")
+    ]
+    text = sentence(told([environment(), init(), *exits], [call(1, 200, outcome="error")]))
+
+    assert "failed: the runtime ended with os._exit() while it imported the handler's module" in text
+    assert 1 == text.count("with os._exit()")
+    assert "Something ended the process" in text
+
+
 def test_the_sandbox_knows_better_than_the_paths_which_frames_are_the_functions_own() -> None:
     stack = ["/var/task/lib/a.py:9 in read", "… 12 more", "/var/task/app.py:4 in wait", "/var/task/app.py:9 in handler"]
     document = build_document(run_with(stacks=[stack], own=[[2, 3]]), facts(calls=second_call()))
