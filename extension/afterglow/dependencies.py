@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 _MOST_DISTRIBUTIONS = 500
 _MOST_FOLDERS = 200
-_MOST_LIST_BYTES = 8_000_000
+_MOST_NOTE_BYTES = 100_000
+_LISTS = ("RECORD", "installed-files.txt")
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 _OUTSIDE = ("/opt/", "/var/runtime/", "/var/lang/", "/lib/python3.", "/lib64/python3.", "/awslambdaric/")
 _OUR_OWN = ("/afterglow_hook/", "/afterglow/hooks/")
@@ -56,23 +57,27 @@ class Dependencies:
             note = f"{root}/{folder}{name}"
             if '"dir_info"' in _read(f"{note}/direct_url.json"):
                 continue  # installed from a folder (PEP 610): the function itself, or what was written for it
-            files = [hash(folder + file) for file in _files_of(note)]
-            self.files.extend(files)
-            if not files and not _has_list(note):
+            known = len(self.files)
+            self.files.extend(hash(folder + file) for file in _files_of(note))
+            if known == len(self.files) and not _has_list(note):
                 self.modules.update(folder + module for module in _modules_of(note, _listed(root + "/" + folder)))
 
 
 def _files_of(note: str) -> Iterator[str]:
     """Yield the Python files that a distribution's list names."""
     within = "" if note.endswith(".dist-info") else note.rpartition("/")[2] + "/"
-    for line in _read(f"{note}/{'installed-files.txt' if within else 'RECORD'}").splitlines():
-        file = line[1:].partition('"')[0] if line.startswith('"') else line.partition(",")[0]
-        if file.endswith((".py", ".pyc")):
-            yield os.path.normpath(within + file)
+    try:
+        with open(f"{note}/{_LISTS[bool(within)]}", encoding="utf-8", errors="replace") as lines:  # noqa: PTH123 - no pathlib in the sandbox
+            for line in lines:  # one by one: lists can be long, and memory is the function's
+                file = line.partition(",")[0].rstrip() if line[:1] != '"' else line[1:].partition('"')[0]
+                if file.endswith(".py"):
+                    yield os.path.normpath(within + file) if "./" in file else within + file
+    except OSError:
+        return
 
 
 def _has_list(note: str) -> bool:
-    return os.path.exists(f"{note}/RECORD") or os.path.exists(f"{note}/installed-files.txt")  # noqa: PTH110 - no pathlib in the sandbox
+    return any(os.path.exists(f"{note}/{name}") for name in _LISTS)  # noqa: PTH110 - no pathlib in the sandbox
 
 
 def _modules_of(note: str, beside: list[str]) -> list[str]:
@@ -87,7 +92,7 @@ def _modules_of(note: str, beside: list[str]) -> list[str]:
 def _read(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - no pathlib in the sandbox
-            return file.read(_MOST_LIST_BYTES)
+            return file.read(_MOST_NOTE_BYTES)
     except OSError:
         return ""
 

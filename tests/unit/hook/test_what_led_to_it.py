@@ -209,3 +209,20 @@ def test_these_calls_behave_as_they_did(start: Start, python: str) -> None:
 
     child = [word for word in seen[0].split() if word.isdigit()]
     assert seen[0] == seen[1], child
+
+
+def test_the_function_hears_of_its_own_faulthandler_alone(start: Start, python: str) -> None:
+    source = """
+        import faulthandler
+
+        def handler(event, context):
+            told = [faulthandler.is_enabled()]
+            if not faulthandler.is_enabled():
+                faulthandler.enable(open("/dev/null", "w"))
+            told.append(faulthandler.is_enabled())
+            faulthandler.disable()
+            return [*told, faulthandler.is_enabled()]
+        """
+    seen = [start(source, python, **options).invoke()["result"] for options in ({"hook": False, "alone": True}, {})]
+
+    assert [[False, True, False]] * 2 == seen
