@@ -58,7 +58,8 @@ def _no_answer(failure: Failure) -> str:
     if cause == "async def":
         return "got no answer: the handler is `async def`, and Lambda's Python runtime does not await it"
     if kind_of_cause(failure) == "generator":
-        what = f"returned {_a(subject_)} of {maker}()" if maker else f"is {_a(subject_)} (it has a `yield`)"
+        named = "" if maker.endswith(">") else f" of {maker}()"  # an expression has no name
+        what = f"returned {_a(subject_)}{named}" if maker else f"is {_a(subject_)} (it has a `yield`)"
         return f"got no answer: the handler {what}, and Lambda's Python runtime does not run through it"
     path, _, kind = cause.rpartition(": ")
     if kind == "not found up to here":

@@ -240,6 +240,7 @@ NOTHING_RAISED = {
     "async def": "got no answer: the handler is `async def`, and Lambda's Python runtime does not await it",
     "coroutine of main": "got no answer: the handler returned a coroutine of main(), which nobody awaits",
     "generator": "got no answer: the handler is a generator (it has a `yield`)",
+    "generator of handler.<locals>.<genexpr>": "the handler returned a generator, and Lambda's Python runtime",
     "async generator of rows": "got no answer: the handler returned an async generator of rows()",
     "$.report.until: datetime": "got no answer: the result cannot become JSON, for $.report.until is a datetime",
     "$[0]: int64": "for $[0] is an int64",
