@@ -6,7 +6,7 @@ each at length.
 
 from typing import Any, NamedTuple
 
-from afterglow_collector.known_errors import ENVIRONMENT_LIVES
+from afterglow_collector.known_errors import ENVIRONMENT_LIVES as KNOWN_TO_LIVE
 from afterglow_collector.known_errors import REPAIRS as KNOWN_REPAIRS
 
 REPAIRS: dict[str, str] = {
@@ -199,10 +199,25 @@ ENDING_REPAIRS: dict[str, str] = {
         "Every cold start will fail like this one. Check that the package with its dependencies is whole, and was "
         "built for this Python and this architecture, and that what the import reads is there."
     ),
+    "async": (
+        "Make the handler a plain function that runs the coroutine: def handler(event, context): return "
+        "asyncio.run(main(event)). For an ASGI application there are adapters, such as Mangum."
+    ),
+    "generator": (
+        "Return what the caller is to get: collect what is yielded into a list. Streaming from Python takes a custom "
+        "runtime or a web server behind the Lambda Web Adapter."
+    ),
+    "result": (
+        "Return only what JSON knows: dict, list, str, int, float, bool and None. Convert the rest before: "
+        ".isoformat() on a datetime, str() on a UUID, list() on a set, .model_dump(mode='json') on a pydantic model."
+    ),
     "aborted": "Nothing need be wrong with the handler: its environment was taken away while it ran.",
     **KNOWN_REPAIRS,
 }
 """By kind of ending; a handler that raises mostly knows itself what to do about it."""
+
+ENVIRONMENT_LIVES = ("async", "generator", "result", *KNOWN_TO_LIVE)
+"""Kinds after which the environment takes the next invocation."""
 
 ENVIRONMENT_ENDED = (
     "The environment ended with it: its memory, its connections and /tmp are gone, and the next invocation is a "

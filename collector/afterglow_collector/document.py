@@ -19,6 +19,7 @@ from afterglow.records import (
     Shutdown,
 )
 from afterglow_collector.facts import Call, RunFacts
+from afterglow_collector.failures import where_of
 from afterglow_collector.matching import Numbers, completed, init_numbers_of, invocations_of, numbers_of
 from afterglow_collector.modules import imports_of, packages_of, untouched_of
 
@@ -89,11 +90,17 @@ def _endings(placed: list[_Placed], numbers: Numbers) -> list[dict[str, Any]]:
         {
             "environment": environment,
             "invocation": numbers.get((environment, record.request_id)),
+            "where": _where(record),
             **record._asdict(),
         }
         for environment, record in placed
         if isinstance(record, Ending)
     ]
+
+
+def _where(ending: Ending) -> dict[str, Any] | None:
+    site = where_of(ending._asdict())
+    return {"file": site.file, "line": site.line, "function": site.function} if site else None
 
 
 def _findings(placed: list[_Placed], numbers: Numbers) -> list[dict[str, Any]]:

@@ -14,9 +14,18 @@ from rich.text import Text
 from afterglow_collector.advice import advise_on_ending
 from afterglow_collector.busy import Busy, busy_before
 from afterglow_collector.curve import chart, spark
-from afterglow_collector.ending_words import exit_of, headline, is_fatal, message_of, raised_at, recognised
+from afterglow_collector.ending_words import (
+    cause_of,
+    exit_of,
+    headline,
+    is_fatal,
+    kind_of_cause,
+    message_of,
+    raised_at,
+    recognised,
+)
 from afterglow_collector.failures import Failure, failures_of
-from afterglow_collector.frames import Frame, is_thread, parse_stack, trimmed
+from afterglow_collector.frames import Frame, is_thread, parse_stacks, trimmed
 from afterglow_collector.known_errors import kind_of_error
 from afterglow_collector.sourced import quoted_lines, site_line
 from afterglow_collector.words import MB, counted, in_mb, in_ms, listed, printable
@@ -71,7 +80,13 @@ def _facts(failure: Failure, page: Page, *, first: bool) -> Table:
     table.add_column(style="dim", no_wrap=True, width=11)
     table.add_column(overflow="fold")
     busy = busy_before(failure.ending, page.document["memory"]["samples"]) if failure.ending else None
-    rows = [*_stacks(failure, page.source_root), *_said(failure), *_cpu(busy), *_memory(failure, page.columns)]
+    rows = [
+        *_stacks(failure, page.source_root),
+        *_stranger(failure),
+        *_said(failure),
+        *_cpu(busy),
+        *_memory(failure, page.columns),
+    ]
     known = recognised(failure)
     rows += [("Known from", Text(printable(known)))] if known else []
     advice = advise_on_ending(_kind(failure, busy), ends_environment=first and not failure.init)
@@ -93,12 +108,16 @@ def _kind(failure: Failure, busy: Busy | None) -> str:
         return "timeout of Init" if failure.init else "timeout, busy" if busy and busy.computes else "timeout"
     if is_fatal(failure):
         return "crash"
-    return "exit" if failure.status == "crash" else failure.status
+    known = kind_of_cause(failure) if failure.status == "error" else None
+    if known is not None:
+        return known
+    exits = failure.status == "crash" or (failure.init and (failure.detail == "SystemExit" or cause_of(failure)))
+    return "exit" if exits else failure.status
 
 
 def _stacks(failure: Failure, source_root: Path | None) -> list[tuple[str, Text]]:
     """Return the way to where it was, thread by thread; the first is known from the title if it is one line."""
-    stacks = [parse_stack(stack) for stack in (failure.ending or {"stacks": []})["stacks"]]
+    stacks = parse_stacks(failure.ending or {"stacks": []})
     rows = []
     for nth, frames in enumerate(stacks[:THREADS_SHOWN]):
         kept = trimmed(frames)
@@ -107,6 +126,14 @@ def _stacks(failure: Failure, source_root: Path | None) -> list[tuple[str, Text]
     if len(stacks) > THREADS_SHOWN:
         rows.append(("", Text(f"and {counted(len(stacks) - THREADS_SHOWN, 'thread')} more", "dim")))
     return rows
+
+
+def _stranger(failure: Failure) -> list[tuple[str, Text]]:
+    """Return a word on a site that is nobody's of the function: its author will look for what led there."""
+    ending = failure.ending
+    if ending is None or not ending["stacks"] or ending.get("own") is None or any(ending["own"]):
+        return []
+    return [("", Text("no line of the function's own code was running", "dim"))]
 
 
 def _label(frames: list[Frame], *, first: bool, init: bool) -> str:

@@ -35,6 +35,43 @@ def subject(failure: Failure) -> str:
     return f"{word.capitalize()} {listed(numbers)}"
 
 
+def cause_of(failure: Failure) -> str:
+    """Return what the hook saw that led to it (docs/endings.md); "" where it saw nothing."""
+    return str((failure.ending or {}).get("cause") or "")
+
+
+def kind_of_cause(failure: Failure) -> str | None:
+    """Return one word for what a handler gave back that is no answer: ``async``, ``generator``, ``result``."""
+    cause = cause_of(failure)
+    if cause.startswith(("async def", "coroutine of ")):
+        return "async"
+    if cause.startswith(("async generator", "generator")):
+        return "generator"
+    return "result" if cause.startswith("$") else None
+
+
+def _no_answer(failure: Failure) -> str:
+    """Return what is wrong with what the handler gave back, as the end of a sentence."""
+    cause = cause_of(failure)
+    subject_, _, maker = cause.partition(" of ")
+    if subject_ == "coroutine":
+        return f"got no answer: the handler returned a coroutine of {maker}(), which nobody awaits"
+    if cause == "async def":
+        return "got no answer: the handler is `async def`, and Lambda's Python runtime does not await it"
+    if kind_of_cause(failure) == "generator":
+        named = "" if maker.endswith(">") else f" of {maker}()"  # an expression has no name
+        what = f"returned {_a(subject_)}{named}" if maker else f"is {_a(subject_)} (it has a `yield`)"
+        return f"got no answer: the handler {what}, and Lambda's Python runtime does not run through it"
+    path, _, kind = cause.rpartition(": ")
+    if kind == "not found up to here":
+        return "got no answer: the result cannot become JSON"
+    return f"got no answer: the result cannot become JSON, for {path} is {kind if ' ' in kind else _a(kind)}"
+
+
+def _a(word: str) -> str:
+    return f"{'an' if word[:1].lower() in tuple('aeio') else 'a'} {word}"
+
+
 def headline(failure: Failure, run: dict[str, Any]) -> str:
     """Return what happened, in one sentence without its full stop."""
     if failure.status == "timeout" and failure.init:
@@ -65,20 +102,26 @@ def _had_not_ended(failure: Failure) -> str:
 
 def _ended(failure: Failure) -> str:
     detail = failure.detail or ""
-    if detail in ANSWERED and failure.status == "error":
-        return ANSWERED[detail].format(sizes=_sizes(failure))
     if is_fatal(failure):
         return f"crashed: {detail}"
+    if failure.status == "error" and (detail in ANSWERED or kind_of_cause(failure)):
+        return _no_answer(failure) if kind_of_cause(failure) else ANSWERED[detail].format(sizes=_sizes(failure))
+    how, by = exit_of(failure), f" with {cause_of(failure)}()" if cause_of(failure) else ""
     if failure.status == "crash":
-        how = exit_of(failure)
-        return f"ended the runtime{f' ({how})' if how else f': {detail}' if detail else ''}"
+        return f"ended the runtime{by}{f' ({how})' if how else f': {detail}' if detail and not by else ''}"
     if failure.init and failure.ending and failure.ending["source"] == "observed" and detail in _JUST_GONE:
-        how = exit_of(failure)
-        return f"failed: the runtime ended while it imported the handler's module{f' ({how})' if how else ''}"
+        return f"failed: the runtime ended{by} while it imported the handler's module{f' ({how})' if how else ''}"
     if failure.init and "." not in detail:
         return f"failed: the handler's module raised {detail}"
-    verb = "failed:" if failure.init else "raised" if failure.status == "error" else f"ended ({failure.status}):"
-    return f"{verb} {detail}".rstrip(" :")
+    return f"{_verb(failure, detail)} {detail}".rstrip(" :")
+
+
+def _verb(failure: Failure, detail: str) -> str:
+    if failure.init or (
+        failure.status == "error" and "." in detail
+    ):  # the platform's words have dots, a class has none
+        return "failed:"
+    return "raised" if failure.status == "error" else f"ended ({failure.status}):"
 
 
 def _sizes(failure: Failure) -> str:
@@ -124,6 +167,7 @@ RECOGNISED: dict[tuple[str, str], str] = {
     ("timeout", "observed"): "the environment was shut down for it before the handler was imported",
     ("out-of-memory", "platform"): "the platform calls it {detail}",
     ("out-of-memory", "observed"): "{kills}",
+    ("error", "hook"): "the runtime's client refused what the handler returned: {detail}",
     ("crash", "hook"): "the runtime said so as it died: {detail}",
     ("crash", "platform"): "the platform shut the environment down, and calls it {detail}",
     ("init-error", "hook"): "the hook saw the import raise it",
@@ -140,7 +184,9 @@ def recognised(failure: Failure) -> str | None:
     words = RECOGNISED.get((ending["status"], ending["source"]), "{detail}")
     if ending["status"] == "crash" and ending["source"] == "hook" and not is_fatal(failure):
         words = "the hook saw {detail} come out of the handler, and the runtime's client does not catch it"
-    told = words.format(detail=ending["detail"], kills=_kills(ending))
+    if cause_of(failure) and ending["status"] in ("crash", "init-error"):
+        words = "the hook saw the call to {cause}, and then the process was gone"
+    told = words.format(detail=ending["detail"], kills=_kills(ending), cause=ending.get("cause"))
     return f"{told} (source: {ending['source']})"
 
 

@@ -5,7 +5,7 @@ In: the run document. Out: failures, each with all that is known of it. Pure.
 
 from typing import Any, NamedTuple
 
-from afterglow_collector.frames import Frame, own_site, parse_frame, parse_stack
+from afterglow_collector.frames import Frame, own_site, parse_frame, parse_stacks
 from afterglow_collector.timeline import failed, how_it_ended
 
 Entry = dict[str, Any]
@@ -29,7 +29,8 @@ def failures_of(document: dict[str, Any]) -> list[Failure]:
     for failure in _each(document):
         late = failure.init and failure.status == "timeout"  # the detail says how late, which differs
         site = None if failure.status == "out-of-memory" else failure.site  # where it was by chance as memory ran out
-        key = (failure.status, failure.init, None if late else failure.detail, site)
+        told = (failure.ending or {}).get("cause") or failure.detail  # an exit is told in other words at each try
+        key = (failure.status, failure.init, None if late else told, site and site[:3])
         known = groups.get(key)
         groups[key] = _together(known, failure) if known else failure
     return list(groups.values())
@@ -83,4 +84,11 @@ def _site(ending: Entry | None, origin: str | None) -> Frame | None:
     """Return where it was: where the exception came from, or what the first thread was at."""
     if origin:
         return parse_frame(origin)
-    return own_site(parse_stack(ending["stacks"][0])) if ending and ending["stacks"] else None
+    return where_of(ending) if ending else None
+
+
+def where_of(ending: Entry) -> Frame | None:
+    """Return the line that an ending is to be headed by: of the first thread that has one of the function's own."""
+    stacks = parse_stacks(ending)
+    sites = [site for site in map(own_site, stacks) if site]
+    return next((site for site in sites if site.is_own), sites[0] if sites else None)

@@ -1,10 +1,11 @@
 """Stacks as a person reads them: the function's own call sites, and of a library only where it was entered last.
 
-In: stacks of a record, innermost frame first, each frame ``FILE:LINE in FUNCTION``. Out: frames. Pure.
+In: stacks of a record, innermost frame first, each frame ``FILE:LINE in FUNCTION``, and which of them are the
+function's own; of an older record, paths alone tell. Out: frames. Pure.
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MOST_FRAMES = 6
 _LIBRARIES = ("/lib/python3.", "/site-packages/", "/dist-packages/", "/opt/python/", "/var/runtime/", "/var/lang/", "<")
@@ -18,11 +19,7 @@ class Frame(NamedTuple):
     line: int
     function: str
     times: int = 1
-
-    @property
-    def is_own(self) -> bool:
-        """Whether it is the function's own code, as far as its path tells."""
-        return not any(part in self.file for part in _LIBRARIES)
+    is_own: bool = False  # the function's own code
 
     @property
     def place(self) -> str:
@@ -37,13 +34,26 @@ def parse_frame(text: str) -> Frame | None:
     """Return the frame of ``/var/task/app.py:7 in handler``; None for what does not look like one."""
     site, between, function = text.partition(" in ")
     file, colon, line = site.rpartition(":")
-    return Frame(file, int(line), function) if between and colon and line.isdecimal() else None
+    if not (between and colon and line.isdecimal()):
+        return None
+    return Frame(file, int(line), function, is_own=not any(part in file for part in _LIBRARIES))
 
 
-def parse_stack(stack: list[str]) -> list[Frame]:
+def parse_stacks(ending: dict[str, Any]) -> list[list[Frame]]:
+    """Return the stacks of an ending."""
+    own = ending.get("own")
+    if own is None:
+        return [parse_stack(stack) for stack in ending["stacks"]]
+    return [parse_stack(stack, own[nth] if nth < len(own) else []) for nth, stack in enumerate(ending["stacks"])]
+
+
+def parse_stack(stack: list[str], own: list[int] | None = None) -> list[Frame]:
     """Return the frames of one stack, those that repeat folded into one."""
     frames: list[Frame] = []
-    for frame in filter(None, map(parse_frame, stack)):
+    for place, parsed in enumerate(map(parse_frame, stack)):
+        if parsed is None:  # what stands for frames that are left out
+            continue
+        frame = parsed if own is None else parsed._replace(is_own=place in own)
         if frames and frames[-1][:3] == frame[:3]:
             frames[-1] = frames[-1]._replace(times=frames[-1].times + 1)
         else:
@@ -57,9 +67,12 @@ def is_thread(frames: list[Frame]) -> bool:
 
 
 def trimmed(frames: list[Frame]) -> list[Frame]:
-    """Return the innermost frame and the function's own ones: a library's inner workings say little."""
+    """Return the innermost frame and the function's own ones: a library's inner workings say little.
+
+    Of many, those in the middle are left out.
+    """
     kept = [frame for nth, frame in enumerate(frames) if nth == 0 or frame.is_own]
-    return kept[:MOST_FRAMES]
+    return kept if len(kept) <= MOST_FRAMES else [*kept[: MOST_FRAMES - 1], kept[-1]]
 
 
 def own_site(frames: list[Frame]) -> Frame | None:

@@ -1,14 +1,15 @@
-"""Which of the frames that started a piece of work is the user's own. In: frames. Out: one call site.
+"""Which of the frames that led somewhere are the function's own. In: frames, an answer per file. Out: call sites.
 
-A function's zip holds its own code and its dependencies side by side in the task root, so what is a
-dependency is read from the ``*.dist-info`` folders that pip leaves there, once, when there is a finding.
+The function's own is a Python file in its folder that no distribution has installed. A template is none, though its
+line is in the trace: a person looks for the line of Python that has it rendered. Where no frame is that, a Python file
+elsewhere counts that lies in no folder of installations: code that was unpacked into /tmp, say.
 """
 
-import os
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-_MOST_DISTRIBUTIONS = 500
-_DEPENDENCY_FOLDERS = ("/site-packages/", "/dist-packages/", "/opt/python/", "/var/runtime/", "/var/lang/")
+MOST_FRAMES = 20
+_INNERMOST = 8  # of those: what explains where it was
 
 
 class CallSite(NamedTuple):
@@ -19,40 +20,60 @@ class CallSite(NamedTuple):
     function: str
 
 
-def choose(frames: list[list[object]], dependencies: frozenset[str], root: str) -> CallSite | None:
+IsOwn = Callable[[str], bool]
+Frame = tuple[str, int, str]
+
+
+def parsed(frames: Sequence[Sequence[object]]) -> list[CallSite]:
+    """Return the hook's frames; one without a file stands for as many as its line says, which are left out."""
+    return [CallSite(str(file), int(str(line)), str(function)) for file, line, function in frames]
+
+
+def choose(frames: Sequence[Sequence[object]], is_own: IsOwn, is_near: IsOwn) -> CallSite | None:
     """Return the innermost frame of the user's own code, else the innermost one; None where there is none."""
-    sites = [CallSite(str(file), int(str(line)), str(function)) for file, line, function in frames]
-    own = (site for site in sites if not is_dependency(site.file, dependencies, root))
-    return next(own, sites[0] if sites else None)
+    sites = [site for site in parsed(frames) if site.file]
+    places = own_places(sites, is_own, is_near)
+    return sites[places[0] if places else 0] if sites else None
 
 
-def is_dependency(file: str, dependencies: frozenset[str], root: str) -> bool:
-    """Return whether the file belongs to an installed distribution rather than to the function itself."""
-    if any(folder in file for folder in _DEPENDENCY_FOLDERS):
-        return True
-    if not root or not file.startswith(root + "/"):
-        return False
-    top = file[len(root) + 1 :].split("/", 1)[0]
-    return top.removesuffix(".py") in dependencies
+def own_places(frames: Sequence[Frame], is_own: IsOwn, is_near: IsOwn) -> list[int]:
+    """Return the places of the frames that are the function's own, the innermost first."""
+    for test in (is_own, is_near):
+        places = [place for place, (file, _, _) in enumerate(frames) if test(file)]
+        if places:
+            return places
+    return []
 
 
-def read_dependencies(root: str) -> frozenset[str]:
-    """Return the top-level module names that the distributions in ``root`` have installed."""
-    try:
-        folders = [name for name in os.listdir(root) if name.endswith(".dist-info")]  # noqa: PTH208 - no pathlib in the sandbox
-    except OSError:
-        return frozenset()
-    names: set[str] = set()
-    for folder in folders[:_MOST_DISTRIBUTIONS]:
-        names |= _top_levels(f"{root}/{folder}")
-    return frozenset(names)
+def thinned(frames: Sequence[Frame], own: Sequence[int], most: int = MOST_FRAMES) -> list[Frame]:
+    """Return at most so many frames: the own ones at both ends, the innermost ones, then what else there is room for.
+
+    A frame without a file stands for those that are left out between its neighbours.
+    """
+    wanted = [*own[:1], *own[-1:], *range(min(_INNERMOST, len(frames))), *own, *range(len(frames))]
+    places = sorted([*dict.fromkeys(wanted)][:most])
+    kept: list[Frame] = []
+    for place, before in zip(places, [-1, *places], strict=False):
+        if place - before > 1:
+            kept.append(("", place - before - 1, ""))
+        kept.append(frames[place])
+    return kept
 
 
-def _top_levels(dist_info: str) -> set[str]:
-    """RECORD lists every installed file; its first path component is the module (PEP 376, PEP 627)."""
-    try:
-        with open(f"{dist_info}/RECORD", encoding="utf-8", errors="replace") as record:  # noqa: PTH123 - as above
-            tops = {line.split(",", 1)[0].split("/", 1)[0] for line in record}
-    except OSError:
-        return set()
-    return {top.removesuffix(".py") for top in tops if not top.endswith((".dist-info", "..", ".data"))}
+def spelled(frame: Frame) -> str:
+    """Return the frame as a person reads it."""
+    file, line, function = frame
+    return f"{file}:{line} in {function}" if file else f"… {line} more"
+
+
+class Stack(NamedTuple):
+    """One stack as a record tells it."""
+
+    frames: list[str]
+    own: list[int]  # the places of the function's own frames
+
+
+def stack_of(frames: Sequence[Frame], is_own: IsOwn, is_near: IsOwn) -> Stack:
+    """Return the stack with what is worth telling of it."""
+    kept = thinned(frames, own_places(frames, is_own, is_near))
+    return Stack([spelled(frame) for frame in kept], own_places(kept, is_own, is_near))

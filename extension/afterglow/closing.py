@@ -3,9 +3,11 @@
 Pure.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from afterglow import stacks
+from afterglow.callsite import Stack
 from afterglow.records import Ending
 from afterglow.running import Closing
 
@@ -18,13 +20,16 @@ def why_lost(reason: str) -> str:
     return {"timeout": "timeout", "failure": "crash", "releasefail": "crash"}.get(reason.lower(), "shutdown")
 
 
-def closing_of(reason: str, last_words: str, oom_kills: int, *, gone_early: bool) -> Closing:
+StackOf = Callable[[Sequence[Sequence[object]]], Stack]
+
+
+def closing_of(reason: str, last_words: str, oom_kills: int, stack_of: StackOf, *, gone_early: bool) -> Closing:
     """Return what is known of the end; ``last_words`` is faulthandler's text, empty where there is none."""
     parsed = stacks.parse_stacks(last_words)
     return Closing(
         reason=reason,
         fatal=stacks.parse_fatal(last_words),
-        stacks=tuple(tuple(stacks.spelled(frame) for frame in stack) for stack in parsed),
+        stacks=tuple(stack_of(stack) for stack in parsed),
         oom_kills=oom_kills,
         runtime_gone_early=gone_early and reason not in PEACEFUL,
     )
@@ -52,6 +57,7 @@ def init_ending_of(
     verdict: tuple[str, str],
     fact: dict[str, Any] | None,
     closing: Closing,
+    stack_of: StackOf,
     *,
     said: str | None,
     took_ms: float,
@@ -63,6 +69,10 @@ def init_ending_of(
     raised = fact["error"] if fact is not None else None
     out_of_time = f"timeout after {took_ms / 1000:.1f} s" if verdict[0] == "timeout" else None
     died = None if closing.reason in PEACEFUL else closing.reason
+    exited = closing.exited if raised is None and not closing.fatal and verdict[0] == "init-error" else None
+    if exited is not None and not exited.ended_it(closing.gone_ns):
+        exited = None
+    told = [exited.stack] if exited is not None else init_stacks(fact, closing, stack_of)
     return Ending(
         at_ms=at_ms,
         request_id=None,
@@ -71,16 +81,18 @@ def init_ending_of(
         source=verdict[1],
         detail=raised or closing.fatal or out_of_time or said or died,
         error_message=fact.get("message") if fact is not None else None,
-        stacks=init_stacks(fact, closing),
+        stacks=[stack.frames for stack in told],
         memory_mb=memory_mb,
         peak_rss_bytes=peak_rss_bytes,
         memory_curve=[],
         oom_kills=closing.oom_kills,
+        own=[stack.own for stack in told],
+        cause=exited.call if exited is not None else None,
     )
 
 
-def init_stacks(fact: dict[str, Any] | None, closing: Closing) -> list[list[str]]:
+def init_stacks(fact: dict[str, Any] | None, closing: Closing, stack_of: StackOf) -> list[Stack]:
     """Return where an Init failed: what its import raised came through, else what its threads were at."""
     if fact is not None and fact.get("origin"):
-        return [[f"{file}:{line} in {function}" for file, line, function in fact["origin"]]]
-    return [list(stack) for stack in closing.stacks]
+        return [stack_of(fact["origin"])]
+    return list(closing.stacks)

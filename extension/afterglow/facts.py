@@ -143,6 +143,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "of": _whole,
     },
     "touched": {"n": _whole, "last": _whole, "names": _texts, "own": _whole},
+    "exit": {"call": _text, "at": _whole, "site": _site},
     "gave-up": {"error": _text},
     "unseen": {"what": _what, "why": _text},
 }
@@ -150,7 +151,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 _RAISED = {"origin": _site, "message": _text}
 OPTIONAL: dict[str, dict[str, Any]] = {
     "init": _RAISED,
-    "returned": {**_RAISED, "reaped": _whole},
+    "returned": {**_RAISED, "cause": _text, "reaped": _whole},
     "ended": {"since": _whole},
 }
 """What stands in a fact only where there is something to say."""

@@ -74,7 +74,9 @@ def closing(parts: Parts, reason: str) -> Closing:
     pid = parts.runtime_pid
     gone_ns = parts.hung_up_ns.get(pid) if pid is not None else None
     kills = max(0, (proc.read_oom_kills() or 0) - parts.oom_kills_before)
-    return closing_of(reason, deadlines.last_words(parts), kills, gone_early=deadlines.gone_before(parts, gone_ns))
+    gone_early = deadlines.gone_before(parts, gone_ns)
+    told = closing_of(reason, deadlines.last_words(parts), kills, parts.own_code.stack, gone_early=gone_early)
+    return told._replace(exited=parts.recorder.exited, gone_ns=gone_ns)
 
 
 def _tell_init_error(parts: Parts, woke_ns: int) -> tuple[str, str] | None:
@@ -92,6 +94,7 @@ def _tell_init_error(parts: Parts, woke_ns: int) -> tuple[str, str] | None:
                 verdict,
                 fact,
                 end,
+                parts.own_code.stack,
                 said=recorder.init_said.get("error_type"),
                 took_ms=took_ms,
                 at_ms=round(time.time() * 1000),

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Container
 from typing import Any
 
-from afterglow import deadlines, invokes, lifecycle, next_call, proc, stacks, ticks
+from afterglow import callsite, deadlines, invokes, lifecycle, next_call, proc, ticks
 from afterglow.lifecycle import Event, State
 from afterglow.parts import AFTER_RETURN_MS, Parts
-from afterglow.running import WORKER_GONE, Running
+from afterglow.running import WORKER_GONE, Exit, Running
 from afterglow.state_findings import Seen, Whose, killed, piled
 from afterglow.teller import agent_cpu_ms
 
@@ -80,8 +80,10 @@ def _on_returned(parts: Parts, pid: int, fact: Fact) -> None:
     running.seen = ticks.seen_at_return(parts, pid)
     running.own = own_figures(running.seen, fact, time.monotonic_ns())
     _tell_states(parts, running)
-    site = parts.own_code.choose(fact.get("origin", []))
-    running.error_origin = stacks.spelled(site) if site is not None else None
+    if fact["error"] is not None:
+        site = parts.own_code.choose(fact.get("origin", []))
+        running.error_origin = callsite.spelled(site) if site is not None else None
+        running.error_stack = parts.own_code.stack(fact.get("origin", []))
     running.error_message = _message(parts, fact)
     if not parts.recorder.anybody_runs():
         parts.state = lifecycle.advance(parts.state, Event.RETURNED)
@@ -155,6 +157,16 @@ def _on_imports(parts: Parts, pid: int, fact: Fact) -> None:
     parts.tell(parts.own_code.anatomy().hear(pid, fact))
 
 
+def _on_exit(parts: Parts, pid: int, fact: Fact) -> None:
+    """Note that the runtime is about to end its own process: this is the last that is heard of it."""
+    exited = Exit(fact["call"], fact["at"], parts.own_code.stack(fact["site"]))
+    running = [one for one in parts.recorder.running.values() if one.pid == pid and one.returned is None]
+    if running:
+        running[-1].exited = exited
+    else:
+        parts.recorder.exited = exited
+
+
 def _on_gave_up(parts: Parts, pid: int, fact: Fact) -> None:
     del pid
     parts.recorder.hook_gave_up = True
@@ -182,6 +194,7 @@ _READERS: dict[str, Callable[[Parts, int, Fact], None]] = {
     "pile": _on_pile,
     "imports": _on_imports,
     "touched": _on_imports,
+    "exit": _on_exit,
     "gave-up": _on_gave_up,
     "unseen": _on_unseen,
 }

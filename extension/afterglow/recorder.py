@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from afterglow.freeze import FrozenTime
 from afterglow.platform import Said
 from afterglow.records import Ending, Init, Invocation, Report
-from afterglow.running import Closing, Context, Running, ending_of, invocation_of, judge
+from afterglow.running import Closing, Context, Exit, Running, ending_of, invocation_of, judge
 
 MOST_INVOCATIONS = 64  # open at once; past this the oldest is told as it stands
 REPORT_WITHIN_NS = 1_000_000_000  # awake; Lambda buffers telemetry for at least 25 ms, and a freeze holds it back
@@ -58,6 +58,7 @@ class Recorder:
         self.told: dict[str, bool] = {}  # the latest ids → whether the platform has said all that it has to say
         self.said_late: dict[str, dict[str, Any]] = {}  # of invocations that are told
         self.closing: Closing | None = None
+        self.exited: Exit | None = None  # what Init called that ends its process
         self.count = 0
         self.first_invoked_ns = 0
         self.last_returned_ns: int | None = None

@@ -158,6 +158,10 @@ class Ending(NamedTuple):
     peak_rss_bytes: int | None
     memory_curve: list[list[float]]  # [ms before the end, RSS in MB], oldest first
     oom_kills: int | None  # by the kernel, during this environment
+    own: list[list[int]] | None = None  # per stack: the places of the function's own frames; None: nobody has told
+    cause: str | None = (
+        None  # what the hook saw that led to it: ``$.items[3].at: datetime``, ``os._exit`` (docs/endings.md)
+    )
 
 
 class Sample(NamedTuple):
@@ -356,9 +360,9 @@ def _named_members(row: list[Any]) -> dict[str, Any]:
     if not isinstance(kind, str) or kind not in KINDS:
         return {"afterglow": kind}
     fields = KINDS[kind]._fields
-    if len(row) != 2 + len(fields):
+    if not 2 + len(fields) - len(KINDS[kind]._field_defaults) <= len(row) <= 2 + len(fields):
         raise RecordError(f"{kind}: a row has {2 + len(fields)} members (kind, v, {', '.join(fields)}), not {len(row)}")
-    document = {"afterglow": kind, "v": row[1], **dict(zip(fields, row[2:], strict=True))}
+    document = {"afterglow": kind, "v": row[1], **dict(zip(fields, row[2:], strict=False))}  # the last may be left out
     if isinstance(document.get("sources"), str):
         document["sources"] = _unlettered(kind, fields, document["sources"])
     return document
@@ -374,13 +378,14 @@ def _checked_fields(kind: str, types: dict[str, Any], document: dict[str, Any]) 
     unknown = sorted(document.keys() - types.keys() - {"afterglow", "v"})
     if unknown:
         raise RecordError(f'{kind}: unknown field "{unknown[0]}"; known: {", ".join(types)}')
-    missing = [name for name in types if name not in document]
+    defaults = KINDS[kind]._field_defaults
+    missing = [name for name in types if name not in document and name not in defaults]
     if missing:
         raise RecordError(f'{kind}: field "{missing[0]}" is missing')
     for name, wanted in types.items():
-        if not _fits(document[name], wanted):
+        if name in document and not _fits(document[name], wanted):
             raise RecordError(f'{kind}: field "{name}" must be {_spelled(wanted)}, not {_named(document[name])}')
-    return {name: document[name] for name in types}
+    return {name: document[name] for name in types if name in document}
 
 
 _FINITE_LIMIT = float("inf")

@@ -5,12 +5,14 @@ Pure. The platform's figure stands before the hook's, the hook's before what was
 
 from typing import Any, NamedTuple
 
+from afterglow.callsite import Stack
 from afterglow.endings import Evidence, ending
 from afterglow.records import Ending, Invocation
 
 CURVE_POINTS = 120
 RUNTIME_BUDGET_NS = 700_000_000  # 30 % of SHUTDOWN's 2 s (RIE source, rapid/shutdown.go), and a little
 WORKER_GONE = "worker-gone"
+DEADLY_WITHIN_NS = 250_000_000  # from a deadly signal to a process that is gone, its memory given back
 WATCHED = ("timeout", "out-of-memory", "aborted")
 """Endings that stacks taken before them, as time or memory ran out, have to do with. An exit is another matter."""
 
@@ -18,14 +20,28 @@ WATCHED = ("timeout", "out-of-memory", "aborted")
 _UNKNOWN: dict[str, Any] = dict.fromkeys(Invocation._fields)
 
 
+class Exit(NamedTuple):
+    """A call that ends the process that makes it, or can: ``os._exit``, a signal to somebody."""
+
+    call: str
+    at_ns: int
+    stack: Stack
+
+    def ended_it(self, gone_ns: int | None) -> bool:
+        """Return whether the process went right after it; the signal may have been somebody else's."""
+        return self.call == "os._exit" or (gone_ns is not None and 0 <= gone_ns - self.at_ns < DEADLY_WITHIN_NS)
+
+
 class Closing(NamedTuple):
     """What is known of the environment's end, for the invocations that did not outlive it."""
 
     reason: str  # SHUTDOWN's, lower case
     fatal: str | None = None
-    stacks: tuple[tuple[str, ...], ...] = ()
+    stacks: tuple[Stack, ...] = ()
     oom_kills: int = 0
     runtime_gone_early: bool = False
+    gone_ns: int | None = None  # when the runtime's process went, as far as that was seen
+    exited: Exit | None = None  # what Init called last that ends its process
 
 
 class Running:
@@ -37,6 +53,8 @@ class Running:
         "curve",
         "error_message",
         "error_origin",
+        "error_stack",
+        "exited",
         "frozen_ms",
         "gone_ns",
         "index",
@@ -68,6 +86,8 @@ class Running:
         self.verdict: tuple[str, str] | None = None  # settled already: the Init that it waited for has failed
         self.returned: dict[str, Any] | None = None
         self.error_origin: str | None = None
+        self.error_stack: Stack | None = None  # what was raised came through it
+        self.exited: Exit | None = None  # what it called last that ends its process
         self.error_message: str | None = None
         self.platform: dict[str, Any] = {}  # fields of platform.Said
         self.seen: dict[str, Any] = {}  # fields of Invocation, from /proc at the return
@@ -188,9 +208,14 @@ def invocation_of(running: Running, at_ms: int, agent_cpu_ms: float | None, verd
 def ending_of(running: Running, at_ms: int, context: Context, verdict: tuple[str, str]) -> Ending | None:
     """Return what there is to say of a bad end; None for an invocation that came to its own, or to its Init's."""
     status, source = verdict
-    if status in ("ok", "error", "unknown") or running.verdict is not None:
+    cause: str | None = running.returned.get("cause") if running.returned is not None else None
+    if status in ("ok", "unknown") or (status == "error" and cause is None) or running.verdict is not None:
         return None
     closing = closing_of(running, context) or Closing("")
+    exited = running.exited if status == "crash" and running.returned is None and not closing.fatal else None
+    if exited is not None and not exited.ended_it(running.gone_ns or closing.gone_ns):
+        exited = None
+    stacks = _stacks(running, closing, status, exited)
     curve = [[round((at - context.now_ns) / 1e6, 1), round(rss / 1_048_576, 2)] for at, rss in running.curve]
     return Ending(
         at_ms=at_ms,
@@ -200,12 +225,23 @@ def ending_of(running: Running, at_ms: int, context: Context, verdict: tuple[str
         source=source,
         detail=closing.fatal or _raised(running) or running.platform.get("error_type") or closing.reason or None,
         error_message=running.error_message,
-        stacks=[list(stack) for stack in closing.stacks] if closing.fatal or status in WATCHED else [],
+        stacks=[stack.frames for stack in stacks],
         memory_mb=context.memory_mb,
         peak_rss_bytes=running.seen.get("peak_rss_bytes") or running.peak_rss_bytes,
         memory_curve=curve,
         oom_kills=closing.oom_kills,
+        own=[stack.own for stack in stacks],
+        cause=exited.call if exited is not None else cause,
     )
+
+
+def _stacks(running: Running, closing: Closing, status: str, exited: Exit | None) -> list[Stack]:
+    """Return where it was: where its process was ended, what was raised came through, or its threads were at."""
+    if status in WATCHED or closing.fatal:
+        return list(closing.stacks)
+    if exited is not None:
+        return [exited.stack]
+    return [running.error_stack] if running.error_stack is not None and running.error_stack.frames else []
 
 
 def _raised(running: Running) -> str | None:

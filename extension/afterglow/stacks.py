@@ -11,7 +11,6 @@ import os
 from afterglow.proc import read_text
 
 STACK_SIGNAL = _signal.SIGRTMAX - 2
-MOST_FRAMES = 20
 MOST_THREADS = 20
 _RUNTIME_FILES = ("/awslambdaric/", "/afterglow_hook/", "runtime_bootstrap.py", "/var/runtime/", "<frozen ")
 
@@ -60,7 +59,7 @@ def parse_fatal(text: str) -> str | None:
 
 
 def parse_stacks(text: str) -> list[list[Frame]]:
-    """Return one stack per thread, innermost frame first, trimmed to what is not the runtime's own.
+    """Return one stack per thread, innermost frame first, of what is not the runtime's own; at most 100 frames each.
 
     The thread that the signal met comes first: the one that crashed; at a deadline, the main thread.
     """
@@ -72,7 +71,7 @@ def parse_stacks(text: str) -> list[list[Frame]]:
             met = stacks[-1] if line.startswith("Current thread ") else met
         elif stacks and line.startswith("  File "):
             frame = _frame(line)
-            if frame is not None and len(stacks[-1]) < MOST_FRAMES and not _is_runtimes(frame):
+            if frame is not None and not _is_runtimes(frame):
                 stacks[-1].append(frame)
     stacks.sort(key=lambda stack: stack is not met)
     return [stack for stack in stacks if stack][:MOST_THREADS]
@@ -83,12 +82,6 @@ def _is_runtimes(frame: Frame) -> bool:
     starts_a_thread = function in ("_bootstrap", "_bootstrap_inner") and file.endswith("/threading.py")
     imports = function == "import_module" and file.endswith("/importlib/__init__.py")
     return starts_a_thread or imports or any(part in file for part in _RUNTIME_FILES)
-
-
-def spelled(frame: Frame) -> str:
-    """Return the frame as a person reads it."""
-    file, line, function = frame
-    return f"{file}:{line} in {function}"
 
 
 def _frame(line: str) -> Frame | None:

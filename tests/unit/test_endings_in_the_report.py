@@ -234,3 +234,85 @@ def test_an_ending_is_told_where_the_answer_looked_well() -> None:
     text = told(run_with(), second_call("ok"))
 
     assert "✗ Invocation #2 timed out" in text
+
+
+NOTHING_RAISED = {
+    "async def": "got no answer: the handler is `async def`, and Lambda's Python runtime does not await it",
+    "coroutine of main": "got no answer: the handler returned a coroutine of main(), which nobody awaits",
+    "generator": "got no answer: the handler is a generator (it has a `yield`)",
+    "generator of handler.<locals>.<genexpr>": "the handler returned a generator, and Lambda's Python runtime",
+    "async generator of rows": "got no answer: the handler returned an async generator of rows()",
+    "$.report.until: datetime": "got no answer: the result cannot become JSON, for $.report.until is a datetime",
+    "$[0]: int64": "for $[0] is an int64",
+    "$.a[tuple]: a key of type tuple": "for $.a[tuple] is a key of type tuple",
+    "$[9]: not found up to here": "got no answer: the result cannot become JSON (",
+}
+
+
+@pytest.mark.parametrize(("cause", "words"), NOTHING_RAISED.items())
+def test_where_nothing_was_raised_the_cause_is_said_and_the_environment_lives(cause: str, words: str) -> None:
+    stream = run_with("error", source="hook", detail="Runtime.MarshalError", cause=cause, own=[[0]], oom_kills=0)
+    text = sentence(told(stream, second_call("error")))
+
+    assert words in text
+    assert "raised" not in text
+    assert "What to do" in text
+    assert "The environment ended" not in text
+
+
+def test_what_the_platform_says_of_an_error_was_not_raised() -> None:
+    stream = [environment(), init(), invocation(1, 220, status="error", error_type="Runtime.UnmarshalError")]
+
+    assert "✗ Invocation #1 failed: Runtime.UnmarshalError" in told(stream, [call(1, 200, outcome="error")])
+
+
+def test_an_exit_is_told_with_the_call_that_made_it() -> None:
+    answer = json.dumps({"errorMessage": "RequestId: 1 Error: Runtime exited with error: exit status 3"})
+    stream = run_with("crash", source="platform", detail="failure", cause="os._exit", own=[[0]])
+    text = sentence(told(stream, second_call("crash", answer=answer, http_status=502)))
+
+    assert "✗ Invocation #2 ended the runtime with os._exit() (exit status 3)" in text
+    assert "the hook saw the call to os._exit, and then the process was gone" in text
+
+
+def test_an_init_that_exits_at_each_try_is_one_block_with_the_advice_for_exits() -> None:
+    exits = [
+        ending(request_id=None, index=None, status="init-error", source="observed", detail=detail, cause="os._exit")
+        for detail in (None, "failure")
+    ]
+    text = sentence(told([environment(), init(), *exits], [call(1, 200, outcome="error")]))
+
+    assert "failed: the runtime ended with os._exit() while it imported the handler's module" in text
+    assert 1 == text.count("with os._exit()")
+    assert "Something ended the process" in text
+
+
+def test_the_sandbox_knows_better_than_the_paths_which_frames_are_the_functions_own() -> None:
+    stack = ["/var/task/lib/a.py:9 in read", "… 12 more", "/var/task/app.py:4 in wait", "/var/task/app.py:9 in handler"]
+    document = build_document(run_with(stacks=[stack], own=[[2, 3]]), facts(calls=second_call()))
+
+    assert {"file": "/var/task/app.py", "line": 4, "function": "wait"} == document["endings"][0]["where"]
+    assert (
+        "/var/task/lib/a.py"
+        == build_document(run_with(stacks=[stack], own=None), facts(calls=second_call()))["endings"][0]["where"]["file"]
+    ), "an older record: paths alone tell"
+
+
+def test_two_hangs_of_the_functions_own_in_one_library_are_two_blocks() -> None:
+    def hang(index: int, line: int) -> Record:
+        stack = ["/var/task/lib/a.py:9 in read", f"/var/task/app.py:{line} in wait"]
+        return ending(index=index, request_id=CALLS[index - 1].request_id, stacks=[stack], own=[[1]])
+
+    calls = [call(1, 200, outcome="timeout", answer=""), call(2, 756, outcome="timeout", answer="")]
+    ends = [invocation(n, at, status="timeout", duration_ms=None) for n, at in ((1, 220), (2, 757))]
+    apart = told([environment(), init(), *ends, hang(1, 4), hang(2, 5)], calls)
+    together = told([environment(), init(), *ends, hang(1, 4), hang(2, 4)], calls)
+
+    assert [2, 1] == [text.count("✗") for text in (apart, together)]
+
+
+def test_where_no_frame_is_the_functions_own_that_is_said() -> None:
+    text = told(run_with(stacks=[["/var/task/lib/a.py:9 in read"]], own=[[]]), second_call())
+
+    assert "/var/task/lib/a.py:9" in text.replace("lib/a.py:9", "/var/task/lib/a.py:9")
+    assert "no line of the function's own code was running" in text

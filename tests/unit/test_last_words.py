@@ -73,11 +73,11 @@ def test_an_exceptions_origin_is_the_line_outside_the_standard_library(fails: An
     with pytest.raises((ValueError, TypeError)) as raised:
         fails()
 
-    origin = spelled(site_of_error(raised.value.__traceback__))
+    origin = spelled(site_of_error(raised.value))
     assert [__file__, function] == [origin[0][0], origin[0][2]]
 
 
-def test_a_deep_recursion_keeps_its_innermost_frames() -> None:
+def test_a_deep_recursion_keeps_its_innermost_frames_and_its_outermost() -> None:
     def dive(depth: int) -> None:
         if depth == 0:
             raise ValueError(depth)
@@ -86,9 +86,15 @@ def test_a_deep_recursion_keeps_its_innermost_frames() -> None:
     with pytest.raises(ValueError, match="0") as raised:
         dive(200)
 
-    origin = site_of_error(raised.value.__traceback__)
-    assert 8 == len(origin)
-    assert origin[0][1] == origin[1][1] - 1, "the line that raises stands above the one that dives"
+    origin = spelled(site_of_error(raised.value))
+    dives = origin[1][1]
+    assert isinstance(dives, int)
+    assert dives - 1 == origin[0][1], "the line that raises stands above the one that dives"
+    assert [dives] * 5 == [frame[1] for frame in origin[1:6]]
+    assert [["", 195, ""], "test_a_deep_recursion_keeps_its_innermost_frames_and_its_outermost"] == [
+        origin[6],
+        origin[7][2],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -116,3 +122,61 @@ def test_the_ending_follows_from_the_evidence(seen: Evidence, told: tuple[str, s
 
 def test_every_rule_ends_in_a_known_word() -> None:
     assert set() == {word for _, word, _ in RULES} - set(ENDINGS)
+
+
+def made_of(source: str, file: str) -> Any:
+    """Return the function ``f`` of a module that lies there."""
+    module: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), module)
+    return module["f"]
+
+
+def test_each_files_innermost_frame_is_kept_however_deep_a_library_is() -> None:
+    calls = "def f(inner):\n    return inner()\n"
+    own = made_of(calls, "/var/task/app.py")
+    library = [made_of(calls, f"/var/task/lib/{nth}.py") for nth in range(6)]
+    fail = made_of("def f():\n    raise LookupError\n", "/var/task/lib/0.py")
+
+    def nested(depth: int) -> Any:
+        return fail() if depth == 0 else library[depth % 6](lambda: nested(depth - 1))
+
+    with pytest.raises(LookupError) as raised:
+        own(lambda: nested(100))
+
+    files = [frame[0] for frame in spelled(site_of_error(raised.value))]
+    assert "/var/task/lib/0.py" == files[0]
+    assert 1 == files.count("/var/task/app.py")
+
+
+class GroupError(Exception):
+    """As ExceptionGroup is, which Python has from 3.11 on."""
+
+    def __init__(self, *exceptions: object) -> None:
+        self.exceptions = exceptions
+
+
+def raised_in(file: str) -> BaseException:
+    try:
+        made_of("def f():\n    raise LookupError\n", file)()
+    except LookupError as error:
+        return error
+    raise AssertionError
+
+
+def test_of_a_group_its_exceptions_come_first_in_their_order() -> None:
+    group = GroupError(
+        raised_in("/lib/one.py"), GroupError(raised_in("/var/task/app.py"), 3), raised_in("/var/task/b.py")
+    )
+    group.exceptions += (group,)
+
+    files = [file for file, _, _ in spelled(site_of_error(group)) if file != __file__]
+    assert ["/lib/one.py", "/var/task/app.py", "/var/task/b.py"] == files
+
+
+def test_a_site_with_long_names_is_cut_in_its_middle_and_says_so() -> None:
+    codes = [made_of("def f():\n    pass\n", f"/{nth}/" + "x" * 1000).__code__ for nth in range(30)]
+    told = spelled(tuple((code, 1) for code in codes))
+
+    assert ["/0/", "/29"] == [str(told[0][0])[:3], str(told[-1][0])[:3]]
+    assert 30 == sum(1 if file else int(str(line)) for file, line, _ in told)
+    assert 8_100 > sum(len(str(file)) for file, _, _ in told)

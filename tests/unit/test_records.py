@@ -7,6 +7,7 @@ import pytest
 
 from afterglow.records import (
     KINDS,
+    Ending,
     Init,
     Loss,
     Overhead,
@@ -41,6 +42,16 @@ def test_the_wire_form_is_the_fields_after_kind_and_version() -> None:
 def test_a_row_is_the_same_without_the_names() -> None:
     assert json.loads(encode_row(LEDGER)) == ["loss", 1, 1_763_700_000_000, "facts", 10, 9, {"buffer-full": 1}]
     assert LEDGER == decode(encode_row(LEDGER))
+
+
+def test_what_was_added_to_a_kind_later_may_be_missing_in_what_an_older_layer_has_written() -> None:
+    ending = Ending(1, None, None, "timeout", "hook", None, None, [["a.py:1 in f"]], None, None, [], None)
+    document, row = json.loads(encode(ending)), json.loads(encode_row(ending))
+    del document["own"], document["cause"]
+
+    assert ending == decode(json.dumps(document)) == decode(json.dumps(row[:-1])) == decode(json.dumps(row[:-2]))
+    with pytest.raises(RecordError, match="ending: a row has 16 members"):
+        decode(json.dumps(row[:-3]))
 
 
 def test_a_row_says_each_source_in_a_letter() -> None:

@@ -39,13 +39,14 @@ def extension() -> Iterator[Extension]:
 
 @pytest.fixture
 def start(tmp_path: Path, runtime_client: Path, extension: Extension) -> Iterator[Start]:
-    """Give `start(source, python=…, hook=…, alone=…, env=…)`: a runtime that runs this function."""
+    """Give `start(source, python=…, hook=…, alone=…, env=…, before=…)`: a runtime that runs this function."""
     started: list[Runtime] = []
 
     def begin(source: str, python: str = sys.executable, *, alone: bool = False, **options: Any) -> Runtime:
         folder = tmp_path / f"function-{len(started)}"
         folder.mkdir()
         write_app(folder, source)
+        options.pop("before", lambda _: None)(folder)
         client = options.pop("client", runtime_client)
         runtime = Runtime(folder, client, python, extension=None if alone else extension, **options)
         started.append(runtime)

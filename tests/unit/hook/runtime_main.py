@@ -69,4 +69,7 @@ lambda_runtime_client.runtime_client = Native()
 if "FORK_FIRST" in os.environ and os.fork():  # as the runtime of Managed Instances makes its workers
     os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
 answer(ready=True, installed=installed, pid=os.getpid())
+if bootstrap.run.__code__.co_argcount == 3:  # awslambdaric before 4.0 makes its client itself
+    bootstrap.LambdaRuntimeClient = lambda *_: Client("nobody")
+    bootstrap.run(os.environ["LAMBDA_TASK_ROOT"], os.environ["_HANDLER"], "nobody")
 bootstrap.run(os.environ["_HANDLER"], Client("nobody"))

@@ -56,6 +56,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "count": 5,
         "of": 5,
     },
+    "exit": {"t": "exit", "call": "os._exit", "at": 11, "site": [["/var/task/app.py", 3, "handler"]]},
     "gave-up": {"t": "gave-up", "error": "KeyError"},
     "unseen": {"t": "unseen", "what": "asyncio-task", "why": "uvloop makes them in C"},
     "imports": {

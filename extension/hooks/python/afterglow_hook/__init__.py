@@ -27,10 +27,11 @@ def install() -> bool:
     _installed = True
     began_ns = time.monotonic_ns()
     try:
-        from afterglow_hook import observers, stacks, wire  # noqa: PLC0415 - nothing is loaded where it is not needed
+        from afterglow_hook import exits, observers, stacks, wire  # noqa: PLC0415 - nothing is loaded where it is not needed
 
         connected = wire.connect()
         observers.install()
+        exits.install()
         wire.say_hello(began_ns, stacks.arm() if connected else None)
     except Exception as error:
         _say_why(error)

@@ -21,13 +21,13 @@ from afterglow_hook.guard import give_up
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
 
-_open: dict[str, _Invocation] = {}
+_open: _Invocation | None = None
 _cancelled: list[dict[str, Any]] = []
 _MOST_CANCELLED = 100
-_PER_MESSAGE = 10  # of at most about 3 KB each: 8 frames with long paths
+_PER_MESSAGE = 6  # of at most about 10 KB each (callsite.MOST_CHARACTERS)
 _MESSAGE_CHARACTERS = 256
 _look: ModuleType | None = None
 """``afterglow_hook.look``, from the first start of work on."""
@@ -99,7 +99,7 @@ def _origin_of_import(raised: BaseException) -> list[list[object]]:
 
 
 def _site_of_cause(cause: BaseException) -> list[list[object]]:
-    site = spelled(site_of_error(cause.__traceback__))
+    site = spelled(site_of_error(cause))
     if isinstance(cause, SyntaxError) and cause.filename and cause.lineno:
         site.insert(0, [cause.filename, cause.lineno, "<module>"])
     return site
@@ -120,7 +120,7 @@ def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
     def _handle_event_request(client: Any, request_handler: Any, invoke_id: str, *rest: Any, **named: Any) -> Any:
         if not current.alive or wire.is_silent():
             return handle_event_request(client, request_handler, invoke_id, *rest, **named)
-        invocation = _open[invoke_id] = _Invocation(invoke_id)
+        invocation = open_invocation(invoke_id)
 
         def handler(event: Any, context: Any) -> Any:
             invocation.enter()
@@ -135,8 +135,7 @@ def _observed(handle_event_request: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return handle_event_request(client, handler, invoke_id, *rest, **named)
         finally:
-            del _open[invoke_id]
-            invocation.look()
+            look_at_open()
 
     return _handle_event_request
 
@@ -156,14 +155,30 @@ def noted(make_error: Callable[..., Any], note_raised: Callable[[BaseException |
         if request_id is None:  # Init's
             note_raised(raised)
             return
-        invocation = _open.get(request_id) or open_invocation(request_id)
-        if not invocation.left_ns and raised is not None and site_of_error(raised.__traceback__):
+        invocation = _open if _open is not None and _open.request_id == request_id else open_invocation(request_id)
+        if not invocation.left_ns and raised is not None and site_of_error(raised):
             note_raised(raised)  # the handler raised what is the client's own to raise
         elif invocation.error is None:
             leave_open()
             invocation.error, invocation.message = str(kind), _message_of(message)
+            if kind == "Runtime.MarshalError" and raised is not None and raised.__traceback__ is not None:
+                _explain(invocation, raised.__traceback__.tb_frame)
 
     return _make_error
+
+
+def _explain(invocation: _Invocation, client: FrameType) -> None:
+    """Note why the result cannot become JSON; ``client`` is the frame that holds it, and the handler."""
+    from afterglow_hook import results  # noqa: PLC0415 - most functions never need it
+
+    known = client.f_locals
+    for name in [name for name, value in known.items() if isinstance(value, BaseException)]:
+        if type(known) is dict:  # before 3.13 a copy that the frame keeps: a circle, which would keep the result alive
+            del known[name]
+    try:
+        invocation.cause, invocation.origin = results.explain(known["response"], known["request_handler"])
+    except Exception:  # the user's own objects are asked what they are, and may answer anything
+        invocation.cause = ""
 
 
 # -- the open invocation: one at a time in a process, on Managed Instances, too ------------------------------
@@ -171,42 +186,43 @@ def noted(make_error: Callable[..., Any], note_raised: Callable[[BaseException |
 
 def open_invocation(request_id: str) -> _Invocation:
     """Begin an invocation; its handler has not been entered yet."""
-    _open.clear()
-    _open[request_id] = invocation = _Invocation(request_id)
+    global _open  # noqa: PLW0603 - which one is open is this module's topic
+    _open = invocation = _Invocation(request_id)
     return invocation
 
 
-def enter_open() -> None:
+def enter_open(_: object = None) -> None:
     """Note that the handler is about to be entered."""
-    for invocation in _open.values():
-        invocation.enter()
+    if _open is not None:
+        _open.enter()
 
 
 def leave_open() -> None:
     """Note that the handler is through, once."""
-    for invocation in _open.values():
-        if invocation.entered_ns and not invocation.left_ns:
-            invocation.leave()
+    if _open is not None and _open.entered_ns and not _open.left_ns:
+        _open.leave()
 
 
 def fail_open(error: BaseException) -> None:
     """Note what has come out of the handler, unless it was through by then."""
-    for invocation in _open.values():
-        if invocation.entered_ns and not invocation.left_ns:
-            invocation.leave()
-            invocation.fail(error)
+    if _open is not None and _open.entered_ns and not _open.left_ns:
+        _open.leave()
+        _open.fail(error)
 
 
 def look_at_open() -> None:
     """Look at what the invocation has left behind, now that its answer has gone."""
-    for request_id in list(_open):
-        _open.pop(request_id).look()
+    global _open
+    invocation, _open = _open, None
+    if invocation is not None:
+        invocation.look()
 
 
 class _Invocation:
     """One invocation's clocks. ``enter`` and ``leave`` stand on the handler's path; ``look`` after the answer."""
 
     __slots__ = (
+        "cause",
         "clocks",
         "entered_ns",
         "error",
@@ -226,6 +242,7 @@ class _Invocation:
         self.request_id = request_id
         self.error: str | None = None
         self.origin: list[list[object]] = []
+        self.cause = ""
         self.message: dict[str, str] = {}
         self.entered_ns = self.left_ns = self.own_ns = self.index = 0
         self.clocks: dict[int, int | None] = {}
@@ -259,7 +276,7 @@ class _Invocation:
         self.error = type(error).__name__
         self.message = _message_of(error)
         try:
-            self.origin = spelled(site_of_error(error.__traceback__))
+            self.origin = spelled(site_of_error(error))
         except Exception as wrong:
             give_up(wrong)
 
@@ -310,6 +327,8 @@ class _Invocation:
                 fact["reaped"] = self.reaped_kib * 1024
             if self.error is not None:
                 fact["origin"] = self.origin
+                if self.cause:
+                    fact["cause"] = self.cause
                 fact.update(self.message)
             fact["own"] = self.own_ns + time.monotonic_ns() - began_ns
             wire.send(fact)

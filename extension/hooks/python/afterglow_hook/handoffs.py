@@ -16,7 +16,7 @@ from _collections import deque  # type: ignore[import-not-found]  # what ``colle
 from _thread import get_ident
 
 from afterglow_hook import current, origins
-from afterglow_hook.callsite import site_of
+from afterglow_hook.callsite import MOST_FILES, site_of
 from afterglow_hook.guard import guarded
 
 TYPE_CHECKING = False
@@ -33,7 +33,6 @@ _MOST_HANDOFFS = 64  # of one thread that are not known to be over
 _MOST_WAITERS = 20_000
 _MOST_PLACES = 16
 _MOST_UNACTED = 16
-_MOST_FRAMES = 16
 _UNMISTAKABLE_LENGTH = 4  # a shorter string is often one object for all who write it
 
 waiting_since: dict[int, int] = {}
@@ -266,7 +265,7 @@ def site_from(frame: FrameType | None) -> Site:
     if not site or ident == current.handler_thread:
         return site
     held = in_hand.get(ident)
-    return (*site, *(held[-1].site if held else origins.site_of_thread(ident)))[:_MOST_FRAMES]
+    return (*site, *(held[-1].site if held else origins.site_of_thread(ident)))[:MOST_FILES]
 
 
 def queued() -> list[Handoff]:

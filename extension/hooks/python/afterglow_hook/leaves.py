@@ -20,6 +20,7 @@ from time import monotonic_ns, process_time_ns
 from weakref import ref
 
 from afterglow_hook import bootstrap, current, imports, wire
+from afterglow_hook.guard import give_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,15 +182,19 @@ class _Next:
 
     def __get__(self, client: Any, owner: Any = None) -> Any:
         if client is not None:
-            bootstrap.safely(lambda: _between(client))
+            try:
+                _between(client)
+            except Exception as error:
+                give_up(error)
         return self._function.__get__(client, owner)
 
 
 def _between(client: Any) -> None:
     """Look at what the last invocation has left behind, and await the next one."""
-    _tell_init(None)
+    if _init is not None:
+        _tell_init(None)
     bootstrap.look_at_open()
-    attributes = vars(client)
+    attributes = client.__dict__
     mine = attributes.get("marshaller")
     if not current.alive or wire.is_silent():
         if type(mine) is _Marshaller:
@@ -214,27 +219,26 @@ class _Marshaller:
         if self._own is not None:
             self._attributes["marshaller"] = self._own
 
-    def _real(self) -> Any:
-        return self._own if self._own is not None else type(self._client).marshaller
-
     @property
     def unmarshal_request(self) -> Any:
         """Begin an invocation: its handler is entered when this has been called."""
+        global _watched  # noqa: PLW0603 - as above
         bootstrap.open_invocation(_client._GLOBAL_AWS_REQUEST_ID)
-        return _dropped_after(self._real().unmarshal_request, _entered)
+        real = self._own if self._own is not None else type(self._client).marshaller
+        once = partial(real.unmarshal_request)
+        _watched = ref(once, bootstrap.enter_open)
+        return once
 
     @property
     def marshal_response(self) -> Any:
         """Stop the clocks: the handler has just returned."""
         bootstrap.leave_open()
-        return self._real().marshal_response
+        real = self._own if self._own is not None else type(self._client).marshaller
+        return real.marshal_response
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._real(), name)
-
-
-def _entered(_: object) -> None:
-    bootstrap.enter_open()
+        real = self._own if self._own is not None else type(self._client).marshaller
+        return getattr(real, name)
 
 
 def _traceback_noted(extract_traceback: Callable[[Any], Any]) -> Callable[[Any], Any]:

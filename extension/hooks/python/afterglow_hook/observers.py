@@ -14,7 +14,7 @@ import threading
 import time
 
 from afterglow_hook import acts, bootstrap, current, handoffs, leaves, origins, wire
-from afterglow_hook.callsite import KEPT_FRAMES, site_of
+from afterglow_hook.callsite import MOST_FILES, site_of
 from afterglow_hook.guard import guarded
 from afterglow_hook.origins import Origin
 
@@ -314,7 +314,7 @@ def note_task(task: Any, create: Any) -> None:
         parent = origins.tasks.get(id(_current_task(task.get_loop())))
         if parent is not None:
             origin.request_id, origin.index = parent.request_id, parent.index
-            origin.site += parent.site[: KEPT_FRAMES - len(origin.site)]  # a library's own task says little
+            origin.site = (*origin.site, *parent.site)[:MOST_FILES]  # a library's own task says little
         else:
             origin.site += _handed_at(task, origin)
     elif origin.work is not None:
