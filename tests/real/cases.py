@@ -53,7 +53,6 @@ class Case(NamedTuple):
     arrives: tuple[str, ...]  # paths by which each invocation's order is at the sink, and answered, before the return
     report_has: tuple[str, ...]
     report_lacks: tuple[str, ...]
-    python_below: str | None  # the library has no release for later ones
     handler: str
     limits: str | None  # why Afterglow cannot tell all of it
 
@@ -110,7 +109,6 @@ def read_case(folder: Path) -> Case:
         arrives=tuple(told.get("arrives", ())),
         report_has=tuple(told.get("report_has", ())),
         report_lacks=tuple(told.get("report_lacks", ())),
-        python_below=told.get("python_below"),
         handler=told.get("handler", "app.handler"),
         limits=told.get("limits"),
     )

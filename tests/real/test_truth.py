@@ -9,7 +9,7 @@ from tests.real.playing import Arrival, Played
 from tests.real.truth import late, pieces, windows
 
 WORK = Work("/notify", ("app.py:7",), ("thread",), "thread", may=False, invocations=(), outcomes=())
-SILENT = Case("silent", "", (), 3, (), {}, (), {}, True, (), (), (), (), (), None, "app.handler", None)
+SILENT = Case("silent", "", (), 3, (), {}, (), {}, True, (), (), (), (), (), "app.handler", None)
 LEAVING = SILENT._replace(name="leaving", work=(WORK,), well_behaved=False)
 SECOND_S = 1_000.0  # when the run began
 
