@@ -57,6 +57,11 @@ class Case(NamedTuple):
     limits: str | None  # why Afterglow cannot tell all of it
 
     @property
+    def hands_on(self) -> bool:
+        """Whether its invocations leave work behind, of which a finding must tell."""
+        return any(not work.may for work in self.work)
+
+    @property
     def folder(self) -> Path:
         return FUNCTIONS / self.name
 

@@ -15,6 +15,9 @@ from tests.real.playing import Played
 from tests.real.truth import Piece, late, pieces
 
 LOSS = r"join\(\)|was not done|nothing will try it again"
+CLAIMS = ("done", "resumed", "lost")
+"""What claims that work was left behind. That a thread lives on, as housekeeping does, may be said in another way."""
+
 Finding = dict[str, Any]
 
 
@@ -62,7 +65,8 @@ def pair(wanted: list[Piece], findings: list[Finding]) -> tuple[list[tuple[Piece
     left = [
         finding
         for finding in findings
-        if finding not in told
+        if finding["outcome"] in CLAIMS
+        and finding not in told
         and not any(fits(finding, each) and finding["outcome"] in each.outcomes for each in wanted)
     ]
     return pairs, left
@@ -136,8 +140,8 @@ def judge_own_line(played: Played, wanted: OwnLine) -> list[Verdict]:
 def judge_words(played: Played) -> list[Verdict]:
     """Judge the report's words."""
     case, verdicts = played.case, []
-    lacks = case.report_lacks or ((r"Call join\(\)",) if case.work else ())
-    if case.work and not any(each.must for each in pieces(played)):
+    lacks = case.report_lacks or ((r"Call join\(\)",) if case.hands_on else ())
+    if case.hands_on and not any(each.must for each in pieces(played)):
         return []  # this time nothing was left behind, so nothing need be advised
     for pattern in case.report_has:
         holds = re.search(pattern, played.flat) is not None
@@ -169,6 +173,6 @@ def void(played: Played) -> str | None:
         caller = each["caller"]
         if (caller["outcome"] == "ok") == (each["invocation"] in failing):
             return f"#{each['invocation']} is {caller['outcome']}: {caller['error_type']} at {each.get('error_origin')}"
-    if played.case.work and not any(each.must for each in pieces(played)):
+    if played.case.hands_on and not any(each.must for each in pieces(played)):
         return "nothing was left behind at any return"
     return next((f"this order should be there before the return: {each}" for each in late(played)), None)

@@ -100,6 +100,7 @@ def test_where_nothing_was_under_way_nothing_is_lost() -> None:
     lost = finding(1, "lost")
 
     assert [] == wrong(played(SILENT, [], [{**lost, "kind": "housekeeping", "outcome": "open"}]))
+    assert [] == wrong(played(SILENT, [], [finding(1, "open")])), "that a thread lives on may be said"
     assert ["no false alarm", "idle"] == wrong(played(SILENT, [], [lost]))
     assert ["idle"] == wrong(played(SILENT, [], report="What it had left to do was not\ndone"))
 
