@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from tests.real.cases import Case
-from tests.real.judging import Verdict
+from tests.real.verdict import Verdict
 
 from afterglow.version import __version__
 

@@ -53,9 +53,13 @@ class Case(NamedTuple):
     arrives: tuple[str, ...]  # paths by which each invocation's order is at the sink, and answered, before the return
     report_has: tuple[str, ...]
     report_lacks: tuple[str, ...]
-    python_below: str | None  # the library has no release for later ones
     handler: str
     limits: str | None  # why Afterglow cannot tell all of it
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether its invocations leave work behind, of which a finding must tell."""
+        return any(not work.may for work in self.work)
 
     @property
     def folder(self) -> Path:
@@ -110,7 +114,6 @@ def read_case(folder: Path) -> Case:
         arrives=tuple(told.get("arrives", ())),
         report_has=tuple(told.get("report_has", ())),
         report_lacks=tuple(told.get("report_lacks", ())),
-        python_below=told.get("python_below"),
         handler=told.get("handler", "app.handler"),
         limits=told.get("limits"),
     )

@@ -7,38 +7,16 @@ or a timeout), `advice` (the words that a report on this library must and must n
 """
 
 import re
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from tests.real.cases import OwnLine
+from tests.real.own_lines import judge_own_line
 from tests.real.playing import Played
 from tests.real.truth import Piece, late, pieces
+from tests.real.verdict import Finding, Verdict, place_of, tell
 
 LOSS = r"join\(\)|was not done|nothing will try it again"
-Finding = dict[str, Any]
-
-
-class Verdict(NamedTuple):
-    """One claim, and whether it holds."""
-
-    aspect: str
-    about: str  # the sort of work, or what is claimed
-    holds: bool
-    reason: str  # what is true, and what was said
-
-
-def place_of(finding: Finding) -> str:
-    """Return file:line of a finding's call site, without its folder."""
-    where = finding.get("where") or {}
-    return f"{Path(where.get('file') or '?').name}:{where.get('line')}"
-
-
-def tell(finding: Finding) -> str:
-    """Say a finding in a line."""
-    return (
-        f"{finding['what']} {finding.get('name')} at {place_of(finding)} by #{finding.get('invocation')}, "
-        f"{finding['outcome']} ({finding.get('state')})"
-    )
+CLAIMS = ("done", "resumed", "lost")
+"""What claims that work was left behind. That a thread lives on, as housekeeping does, may be said in another way."""
 
 
 def lingering(document: dict[str, Any]) -> list[Finding]:
@@ -62,7 +40,8 @@ def pair(wanted: list[Piece], findings: list[Finding]) -> tuple[list[tuple[Piece
     left = [
         finding
         for finding in findings
-        if finding not in told
+        if finding["outcome"] in CLAIMS
+        and finding not in told
         and not any(fits(finding, each) and finding["outcome"] in each.outcomes for each in wanted)
     ]
     return pairs, left
@@ -99,45 +78,11 @@ def judge_idle(played: Played) -> list[Verdict]:
     return [Verdict("idle", played.case.name, match is None, f"the report says {match[0]!r}" if match else "silent")]
 
 
-def headline(document: dict[str, Any], report: str, number: int) -> str | None:
-    """Return the place that heads the block about an invocation that went wrong."""
-    for entry in document.get("endings") or []:
-        where = entry.get("where")
-        if entry.get("invocation") == number and where and where.get("file"):
-            return f"{Path(where['file']).name}:{where['line']}"
-    for block in re.split(r"(?m)^(?=✗)", report)[1:]:
-        title, _, rest = block.partition("\n    ")
-        if re.search(rf"#{number}\b", title):
-            found = re.match(r"(\S+:\d+)\b", rest)
-            return found and Path(found[1]).name
-    return None
-
-
-def judge_own_line(played: Played, wanted: OwnLine) -> list[Verdict]:
-    """Judge where an invocation that went wrong is said to have done so."""
-    invocation = next(each for each in played.document["invocations"] if each["invocation"] == wanted.invocation)
-    if wanted.kind == "timeout":
-        said = {"the block's head": headline(played.document, played.report, wanted.invocation)}
-    else:
-        origin = re.match(r"(.*?:\d+)\b", invocation.get("error_origin") or "")
-        said = {"error_origin": origin and Path(origin[1]).name}
-        said["the block's head"] = headline(played.document, played.report, wanted.invocation) or said["error_origin"]
-    return [
-        Verdict(
-            "own line",
-            wanted.kind,
-            place in wanted.where,
-            f"#{wanted.invocation}: {name} is {place}; true: {', '.join(wanted.where)}",
-        )
-        for name, place in said.items()
-    ]
-
-
 def judge_words(played: Played) -> list[Verdict]:
     """Judge the report's words."""
     case, verdicts = played.case, []
-    lacks = case.report_lacks or ((r"Call join\(\)",) if case.work else ())
-    if case.work and not any(each.must for each in pieces(played)):
+    lacks = case.report_lacks or ((r"Call join\(\)",) if case.hands_on else ())
+    if case.hands_on and not any(each.must for each in pieces(played)):
         return []  # this time nothing was left behind, so nothing need be advised
     for pattern in case.report_has:
         holds = re.search(pattern, played.flat) is not None
@@ -169,6 +114,6 @@ def void(played: Played) -> str | None:
         caller = each["caller"]
         if (caller["outcome"] == "ok") == (each["invocation"] in failing):
             return f"#{each['invocation']} is {caller['outcome']}: {caller['error_type']} at {each.get('error_origin')}"
-    if played.case.work and not any(each.must for each in pieces(played)):
+    if played.case.hands_on and not any(each.must for each in pieces(played)):
         return "nothing was left behind at any return"
     return next((f"this order should be there before the return: {each}" for each in late(played)), None)

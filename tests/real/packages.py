@@ -3,6 +3,7 @@
 In: the interpreter and `name==version`s. Out: a folder as `pip install -t` leaves it, to be laid beside app.py.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -36,11 +37,14 @@ def interpreter() -> Path:
         return Path(sys.executable)
     folder = CACHE / ("python-" + hashlib.sha256(other.encode()).hexdigest()[:12])
     python = folder / "bin" / "python"
-    if not (folder / ".ready").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        run([other, "-m", "venv", str(folder)])
-        run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "awslambdaric>=3.0"])
-        (folder / ".ready").touch()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in parallel
+        if not (folder / ".ready").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            run([other, "-m", "venv", str(folder)])
+            run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "awslambdaric>=3.0"])
+            (folder / ".ready").touch()
     return python
 
 

@@ -7,11 +7,12 @@ import contextlib
 import sys
 
 from tests.real.cases import all_cases
-from tests.real.judging import judge, tell, void
+from tests.real.judging import judge, void
 from tests.real.packages import MissingPackageError
 from tests.real.playing import Played, play
 from tests.real.services import MissingServerError, Services
 from tests.real.truth import pieces, windows
+from tests.real.verdict import tell
 
 
 def show(played: Played, whole: bool) -> list[str]:

@@ -57,11 +57,11 @@ def spawn(stack: contextlib.ExitStack, command: list[str], **options: object) ->
 def start_sink(stack: contextlib.ExitStack, log: Path, rules: dict[str, dict[str, object]]) -> dict[str, str]:
     """Start the slow server; the function finds it by SINK (http://…), SINK_HOST, SINK_TCP_PORT, SINK_UDP_PORT."""
     log.touch()
-    command = [sys.executable, str(Path(__file__).with_name("sink.py")), "--log", str(log)]
+    command = [sys.executable, "-m", "tests.real.sink", "--log", str(log)]
     for kind, by_pattern in rules.items():
         for pattern, value in by_pattern.items():
             command += [f"--{kind}", f"{pattern}={value}"]
-    process = spawn(stack, command, stdout=subprocess.PIPE)
+    process = spawn(stack, command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
     assert process.stdout is not None
     ports = json.loads(process.stdout.readline())
     return {

@@ -1,6 +1,6 @@
 """The other end of what a function sends: a server that answers slowly, and writes down what truly came, and when.
 
-    python sink.py --log FILE [--delay REGEX=SECONDS …] [--status REGEX=CODE …] [--answer REGEX=TEXT …]
+    python -m tests.real.sink --log FILE [--delay REGEX=SECONDS …] [--status REGEX=CODE …] [--answer REGEX=TEXT …]
 
 In: HTTP/1.1 on one port of 127.0.0.1; TCP on a second one, where nothing is ever answered; UDP datagrams on a third.
 Out: the three ports as a line of JSON on standard output, and a line of JSON in FILE per fact. Times are Unix seconds:
@@ -11,7 +11,6 @@ is answered with server-sent events, which never end.
 
 import argparse
 import contextlib
-import gzip
 import itertools
 import json
 import re
@@ -20,14 +19,12 @@ import struct
 import sys
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-UNPACK: dict[str | None, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+from tests.real.bodies import chunks, names_in, unpacked
+
 SO_TIMESTAMP = 29  # Linux's; not in the socket module
 ANSWER = json.dumps({"status": 1, "ok": True, "err": 0, "id": "0" * 32, "result": {"uuid": "1"}})
 
@@ -56,27 +53,6 @@ class Log:
         line = json.dumps({"fact": fact, "number": number, "at_s": time.time(), **more})
         with self._lock:
             self._file.write(line + "\n")
-
-
-def names_in(data: bytes) -> list[str]:
-    """Return the words order-N in it, each once, in order."""
-    return sorted({name.decode() for name in re.findall(rb"order-\d+", data)})
-
-
-def unpacked(body: bytes, encoding: str | None) -> bytes:
-    """Return the body as it was before its Content-Encoding, or as it is where that fails."""
-    try:
-        return UNPACK.get(encoding, bytes)(body)
-    except (OSError, EOFError, zlib.error):
-        return body
-
-
-def chunks(stream: BufferedIOBase) -> Iterator[bytes]:
-    """Read a body in chunked encoding."""
-    while size := int(stream.readline().split(b";")[0].strip() or b"0", 16):
-        yield stream.read(size)
-        stream.readline()
-    stream.readline()
 
 
 def last_match(rules: list[tuple[str, str]], path: str, default: str) -> str:

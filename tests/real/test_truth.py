@@ -9,7 +9,7 @@ from tests.real.playing import Arrival, Played
 from tests.real.truth import late, pieces, windows
 
 WORK = Work("/notify", ("app.py:7",), ("thread",), "thread", may=False, invocations=(), outcomes=())
-SILENT = Case("silent", "", (), 3, (), {}, (), {}, True, (), (), (), (), (), None, "app.handler", None)
+SILENT = Case("silent", "", (), 3, (), {}, (), {}, True, (), (), (), (), (), "app.handler", None)
 LEAVING = SILENT._replace(name="leaving", work=(WORK,), well_behaved=False)
 SECOND_S = 1_000.0  # when the run began
 
@@ -100,6 +100,7 @@ def test_where_nothing_was_under_way_nothing_is_lost() -> None:
     lost = finding(1, "lost")
 
     assert [] == wrong(played(SILENT, [], [{**lost, "kind": "housekeeping", "outcome": "open"}]))
+    assert [] == wrong(played(SILENT, [], [finding(1, "open")])), "that a thread lives on may be said"
     assert ["no false alarm", "idle"] == wrong(played(SILENT, [], [lost]))
     assert ["idle"] == wrong(played(SILENT, [], report="What it had left to do was not\ndone"))
 

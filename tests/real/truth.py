@@ -5,6 +5,7 @@ may be told of it. Nothing of what Afterglow found goes in: only its caller's cl
 """
 
 import re
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tests.real.cases import Case, Work
@@ -12,6 +13,9 @@ from tests.real.playing import Arrival, Played
 
 NEAR_S = 0.012
 """So close to a border (the return, the freeze) either side is right: two clocks, and the client has yet to read."""
+
+READING_S = 0.008
+"""So long awake, a client has read its answer and come to its end."""
 
 DONE, RESUMED, LOST, OPEN = "done", "resumed", "lost", "open"
 
@@ -64,10 +68,21 @@ def arrivals_of(played: Played, path: str, invocation: int) -> list[Arrival]:
     return [each for each in played.arrivals if name in each.names and re.search(path, each.path)]
 
 
-def piece(work: Work, window: Window, arrivals: list[Arrival], last_return_s: float) -> Piece:
+def awake_s(every: list[Window], after: Window, from_s: float) -> float:
+    """Return how long the environment was awake from then on, in invocations later than that one."""
+    total_s = 0.0
+    for before, each in [] if after.last else pairwise(every):
+        if each.number > after.number:
+            total_s += max(0.0, each.returned_s - max(before.thawed_s, from_s))
+            if each.last:
+                break
+    return total_s
+
+
+def piece(work: Work, window: Window, arrivals: list[Arrival], every: list[Window]) -> Piece:
     """Decide what became of one invocation's work, from when it arrived and when it was answered.
 
-    `last_return_s` is the environment's last return: what is answered after it, SHUTDOWN's thaw may see, or may not.
+    What was answered when the environment was hardly awake any more may have read that, or may not.
     """
     number = window.number
     if not arrivals:
@@ -85,7 +100,7 @@ def piece(work: Work, window: Window, arrivals: list[Arrival], last_return_s: fl
         long_after = not window.last and window.returned_s + NEAR_S < over_s < window.frozen_s - NEAR_S
         allowed = {DONE} if long_after else {DONE, RESUMED, LOST, OPEN}
         return Piece(number, work, long_after, frozenset(allowed), told)
-    allowed = {RESUMED} if over_s <= last_return_s else {RESUMED, LOST}
+    allowed = {RESUMED} if awake_s(every, window, over_s) >= READING_S else {RESUMED, LOST}
     return Piece(number, work, True, frozenset({*allowed, *work.outcomes}), told)
 
 
@@ -94,13 +109,12 @@ def pieces(played: Played) -> list[Piece]:
     case: Case = played.case
     found = []
     every = windows(played.document)
-    for at, window in enumerate(every):
-        last_return_s = next(each.returned_s for each in every[at:] if each.last)
+    for window in every:
         for work in case.work:
             if work.may:
                 found.append(Piece(window.number, work, False, frozenset({DONE, RESUMED, LOST, OPEN}), "a part of it"))
             elif work.path is not None:
-                found.append(piece(work, window, arrivals_of(played, work.path, window.number), last_return_s))
+                found.append(piece(work, window, arrivals_of(played, work.path, window.number), every))
             elif not work.invocations or window.number in work.invocations:
                 allowed = frozenset(work.outcomes) | (frozenset({RESUMED, LOST}) if window.last else frozenset())
                 found.append(Piece(window.number, work, True, allowed, "by what the function does"))
