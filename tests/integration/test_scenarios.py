@@ -67,11 +67,11 @@ def profile(namespaces: None, tmp_path: Path) -> Profile:
 # On a loaded machine the handler can have returned before its thread has begun: that one is running, its job queued.
 BUGS = [
     Bug("thread_sleeping", "thread", "resumed", "sleeping|running"),
-    Bug("thread_in_socket", "thread", "lost", "in I/O|running", reason="shutdown"),
+    Bug("thread_in_socket", "thread", "lost", "in I/O|running", None, "shutdown"),
     Bug("thread_burning", "thread", "resumed", "running|looked idle, then ran on"),
     Bug("thread_from_helper", "thread", "resumed", "sleeping|running"),
     Bug("timer_due", "timer", "resumed", "waiting for its 0.3 s to pass"),
-    Bug("timer_far", "timer", "lost", "waiting for its 60 s to pass", reason="shutdown"),
+    Bug("timer_far", "timer", "lost", "waiting for its 60 s to pass", None, "shutdown"),
     Bug("executor_running", "executor", "resumed", "1 running, 0 queued|1 queued"),
     Bug("executor_queued", "executor", "resumed", "1 running, 2 queued|3 queued", jobs=3),
     Bug("executor_not_waited_for", "executor", "resumed", "1 running, 0 queued|1 queued"),
@@ -86,7 +86,7 @@ BUGS = [
     Bug("child_program_for_ever", "process", "lost", "running", reason="shutdown"),
     Bug("child_process", "process", "resumed", "running"),
     Bug("reminder_due", "thread", "resumed", "waiting for at most .* s|running", 2),
-    Bug("reminder_far", "thread", "lost", "waiting for at most 60 s|running", reason="shutdown"),
+    Bug("reminder_far", "thread", "lost", "waiting for at most 60 s|running", None, "shutdown"),
     Bug("order_in_io", "thread", "resumed", "in I/O|running|about to take it"),
     Bug("order_queued", "thread", "resumed", ".*", jobs=2),
     Bug("batch_never_sent", "thread", "lost", "collecting a batch|about to take it", None, "shutdown"),

@@ -20,12 +20,12 @@ OUTERMOST = 5
 _DEEPEST_WALK = 100
 _MOST_CODES = 1024
 
-_spans: dict[CodeType, list[tuple[int, int]]] = {}
+_spans: dict[CodeType, list[tuple[int, int, int | None]]] = {}
 
 
 def runs_for_ever(frame: FrameType | None) -> bool:
     """Return whether one of the outermost frames that are not the standard library's stands in an endless loop."""
-    return any(in_endless_loop(each.f_code, each.f_lasti) for each in _outside(frame)[-OUTERMOST:])
+    return any(map(in_endless_loop, _outside(frame)[-OUTERMOST:]))
 
 
 def module_of(frame: FrameType | None) -> str:
@@ -45,18 +45,22 @@ def _outside(frame: FrameType | None) -> list[FrameType]:
     return found
 
 
-def in_endless_loop(code: CodeType, at: int) -> bool:
-    """Return whether the instruction at this offset lies in a ``while`` that returns nothing."""
+def in_endless_loop(frame: FrameType) -> bool:
+    """Return whether a function stands in a ``while`` that returns nothing.
+
+    The compiler copies the condition: what is in front of the loop for its first round has the line of what closes it.
+    """
+    code, at = frame.f_code, frame.f_lasti
     spans = _spans.get(code)
     if spans is None:
         if len(_spans) >= _MOST_CODES:
             _spans.clear()
         spans = _spans[code] = endless_loops(code)
-    return any(begin <= at <= end for begin, end in spans)
+    return any(begin <= at <= end or frame.f_lineno == line for begin, end, line in spans)
 
 
-def endless_loops(code: CodeType) -> list[tuple[int, int]]:
-    """Return the first and last offset of each ``while`` loop that returns nothing."""
+def endless_loops(code: CodeType) -> list[tuple[int, int, int | None]]:
+    """Return the first and last offset of each ``while`` that returns nothing, and the line of what closes it."""
     steps = _instructions(code)
     names = {offset: name for offset, name, _ in steps}
     loops = []
@@ -65,8 +69,12 @@ def endless_loops(code: CodeType) -> list[tuple[int, int]]:
         if begin is None or "FOR_ITER" in (names.get(begin), names.get(begin + 2)):
             continue
         if not _returns_a_value(code, steps, begin, offset):
-            loops.append((begin, offset))
+            loops.append((begin, offset, _line_of(code, offset)))
     return loops
+
+
+def _line_of(code: CodeType, offset: int) -> int | None:
+    return next((line for begin, end, line in code.co_lines() if begin <= offset < end), None)
 
 
 def _instructions(code: CodeType) -> list[tuple[int, str, int]]:

@@ -45,7 +45,7 @@ def left(now_ns: int) -> Iterator[Work]:
 def _worker_of(task: Any) -> str | None:
     """Return the module of a task that goes round for ever; None of one that has an end."""
     frames = coroutines_of(task)
-    if not any(in_endless_loop(frame.f_code, frame.f_lasti) for frame in frames[:OUTERMOST]):
+    if not any(map(in_endless_loop, frames[:OUTERMOST])):
         return None
     return str(frames[0].f_globals.get("__name__"))
 

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 WAITING_ONCE = "waiting for at most"
 PUTTING_AWAY_NS = 1_000_000
+MOVED_NS = 50_000
+"""CPU between two looks that shows that a thread has gone on; being thawed in a system call takes less."""
 SETTLED_NS = 10_000_000
 """A thread that was started so shortly before it was found had not come to what it was started for."""
 _last_id = 0
@@ -165,7 +167,7 @@ class ThreadWork(Work):
         self.started = started or origin
         super().__init__(origin, state, at_ns)
         self.started.work = self
-        self.cpu_seen_ns = self.cpu_at_start_ns
+        self.cpu_seen_ns = self.cpu_told_ns = self.cpu_at_start_ns
         self.alive_ns = at_ns  # when it was last known to go on
         frame = self.frame()
         if runs_for_ever(frame):
@@ -196,6 +198,12 @@ class ThreadWork(Work):
             return False
         self.alive_ns = now_ns
         return True
+
+    def moved(self) -> bool:
+        """Return whether it has taken CPU since the last look: waiting alone is no going on."""
+        cpu_ns, before_ns = self.read_cpu_ns(), self.cpu_told_ns
+        self.cpu_told_ns = cpu_ns
+        return cpu_ns is None or before_ns is None or cpu_ns - before_ns >= MOVED_NS
 
     def _is_at_rest(self, frame: FrameType | None, *, moved: bool) -> bool:
         if self.state.startswith((WAITING_ONCE, SLEEPING)) and not self.worker:
