@@ -2,9 +2,11 @@
 
 In: an outbox, a sink, a cursor file, clocks. Out: entries at the sink, and a cursor that says so. Each sink has
 a courier of its own, so that a dead one neither blocks the others nor loses anything: its entries stay in the
-outbox. No thread here and no sleep: ``step`` says how long there is to wait, which is what the tests ask it.
+outbox, unless it has an allowance. No thread here and no sleep: ``step`` says how long there is to wait, which is
+what the tests ask it.
 """
 
+import logging
 import random
 import time
 from collections import deque
@@ -12,11 +14,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from afterglow_collector.sinks.allowance import CHECK_S, UNLIMITED, Allowance, Measured
 from afterglow_collector.sinks.backoff import Backoff
 from afterglow_collector.sinks.breaker import Breaker, BreakerPolicy, State
+from afterglow_collector.sinks.complaints import Complaints
 from afterglow_collector.sinks.contract import Entry, Outbox, Sink, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.counters import SinkCounters
 from afterglow_collector.sinks.cursor import read_cursor, write_cursor
+
+LOG = logging.getLogger(__name__)
+
+BUG_TRIES = 3
+"""How often an entry is tried whose sending runs into a bug: then it is given up, for others wait behind it."""
 
 IDLE_S = 1.0
 """How often to look for entries when nobody says that there are some."""
@@ -28,6 +37,7 @@ class Policy(NamedTuple):
     batch_entries: int = 200  # records come in batches of up to a body's size each, and all of them lie in memory
     backoff: Backoff = Backoff()
     breaker: BreakerPolicy = BreakerPolicy()
+    allowance: Allowance = UNLIMITED
 
 
 class Clocks(NamedTuple):
@@ -56,16 +66,23 @@ class Courier:
         self.clocks = clocks or Clocks()
         self.breaker = Breaker(self.policy.breaker)
         self.counters = SinkCounters()
+        self.complaints = Complaints()
         self.parts: deque[Sequence[Entry]] = deque()
         self.saved_seq = read_cursor(cursor_path)
         self._taken_seq = self.saved_seq  # the last entry of the batch in hand
         self._not_before_s = 0.0
         self._found_nothing = False
+        self._sending: Sequence[Entry] | None = None
+        self._stumbles = 0  # tries of one entry that ran into a bug
+        self._check_at_s = 0.0  # when to look at the allowance again
 
     def step(self) -> float:
         """Try what is due; return the seconds until something is: 0 when there is more, IDLE_S when nothing is."""
         now_s = self.clocks.monotonic_s()
         wait_s = max(self._not_before_s - now_s, self.breaker.wait_s(now_s))
+        if self.policy.allowance != UNLIMITED:
+            self._keep_within_allowance(now_s)
+            wait_s = min(wait_s, CHECK_S)
         if wait_s > 0:
             return wait_s
         if not self.parts:
@@ -83,12 +100,12 @@ class Courier:
         """Return the seconds until the next try; 0 if nothing holds it back."""
         return max(0.0, self._not_before_s - self.clocks.monotonic_s())
 
-    def _take(self) -> None:
-        """Take the next batch in hand, or those of its entries that are for this sink."""
+    def _take(self) -> bool:
+        """Take the next batch in hand, or those of its entries that are for this sink; False if there is none."""
         entries = self.outbox.read(self._taken_seq, self.policy.batch_entries)
         self._found_nothing = not entries
         if not entries:
-            return
+            return False
         if self._taken_seq:  # a new sink starts with what there is
             self.counters.missed += entries[0].seq - self._taken_seq - 1
         self._taken_seq = entries[-1].seq
@@ -96,12 +113,13 @@ class Courier:
         self.counters.skipped += len(entries) - len(wanted)
         if wanted:
             self.parts.append(wanted)
+        return True
 
     def _try(self, now_s: float) -> float:
         if self.breaker.state is State.PROBING and len(self.parts[0]) > 1:
             whole = self.parts.popleft()
             self.parts.extendleft((whole[1:], whole[:1]))
-        part = self.parts[0]  # stays in hand until it is known what became of it
+        part = self._sending = self.parts[0]  # stays in hand until it is known what became of it
         self.counters.tries += 1
         try:
             refused = self.sink.send(SinkBatch(part, int(self.clocks.wall_s() * 1000)))
@@ -109,18 +127,26 @@ class Courier:
             return self._again(part, retry, now_s)
         except SinkRefused as refusal:
             self.parts.popleft()
-            self._refused(part, refusal)
+            self._refused(part, refusal.reason)
         else:
             self.parts.popleft()
             self._done(len(part), refused)
-        self.breaker.sent()  # an answer, if not the wished-for one: the other side lives
+        self._came_through(now_s)  # an answer, if not the wished-for one: the other side lives
+        return self._next_s()
+
+    def _next_s(self) -> float:
         return 0.0 if self.parts or self._save() else IDLE_S
+
+    def _came_through(self, now_s: float) -> None:
+        self._stumbles = 0
+        self.breaker.sent()
+        self._say(self.complaints.went_well(now_s), *self.complaints.overdue(now_s))
 
     def _again(self, part: Sequence[Entry], retry: SinkRetry, now_s: float) -> float:
         remaining = part if retry.remaining is None else retry.remaining
         self._done(len(part) - len(remaining), retry.refused)
         if len(remaining) < len(part):
-            self.breaker.sent()
+            self._came_through(now_s)
         self.parts.popleft()
         if remaining:
             self.parts.appendleft(remaining)
@@ -129,31 +155,82 @@ class Courier:
     def fail(self, reason: str, now_s: float, asked_s: float | None = None) -> float:
         """Note a failed try, and return how long to wait for the next one."""
         self.counters.fail(reason)
+        self._say(self.complaints.failed(reason, now_s))
         self.breaker.failed(now_s)
         self.counters.breaker_opened = self.breaker.opened
         wait_s = self.policy.backoff.wait_s(self.breaker.failures, self.clocks.chance(), asked_s)
         self._not_before_s = now_s + wait_s
         return max(wait_s, self.breaker.wait_s(now_s))
 
-    def _refused(self, part: Sequence[Entry], refusal: SinkRefused) -> None:
+    def stumbled(self, bug: Exception) -> float:
+        """Decide what comes after a bug in the sink, and return how long to wait.
+
+        What the system refuses is no entry's fault. Anything else may be: the batch is halved until the entry is
+        found, and that is given up when it has failed BUG_TRIES times alone.
+        """
+        reason, now_s = f"bug: {type(bug).__name__}", self.clocks.monotonic_s()
+        part, self._sending = self._sending, None
+        if part is None or isinstance(bug, (OSError, MemoryError)):
+            return self.fail(reason, now_s)
+        self.counters.fail(reason)
+        self._stumbles = self._stumbles + 1 if len(part) == 1 else 0
+        if 0 < self._stumbles < BUG_TRIES:
+            wait_s = self.policy.backoff.wait_s(self._stumbles, self.clocks.chance())
+            self._not_before_s = now_s + wait_s
+            return wait_s
+        self._stumbles = 0
+        self.parts.popleft()
+        self._refused(part, reason)
+        return self._next_s()
+
+    def _refused(self, part: Sequence[Entry], reason: str) -> None:
         """Halve a refused batch until the entry is found that spoils it: some 2 log2(n) more tries, the rest kept."""
         if len(part) == 1:
-            self.counters.refuse(refusal.reason, 1)
+            self._give_up(reason, 1)
             return
         middle = len(part) // 2
         self.parts.extendleft((part[middle:], part[:middle]))
 
     def _done(self, entries: int, refused: Mapping[str, int]) -> None:
         for reason, count in refused.items():
-            self.counters.refuse(reason, count)
+            self._give_up(reason, count)
         self.counters.sent += entries - sum(refused.values())
+
+    def _give_up(self, reason: str, entries: int) -> None:
+        self.counters.refuse(reason, entries)
+        self._say(self.complaints.refused(reason, entries, self.clocks.monotonic_s()))
+
+    def _say(self, *words: str | None) -> None:
+        for one in filter(None, words):
+            LOG.warning("sink %s: %s", self.sink.name, one)
+
+    def _keep_within_allowance(self, now_s: float) -> None:
+        """Give up what waits beyond the allowance, the oldest first, whatever the sink is doing."""
+        if now_s < self._check_at_s:
+            return
+        self._check_at_s = now_s + CHECK_S
+        allowance, outbox = self.policy.allowance, self.outbox
+        beyond_seq = outbox.last_seq_beyond(allowance.most_bytes) if isinstance(outbox, Measured) else 0
+        before_ms = allowance.before_ms(self.clocks.wall_s(), fails=self.complaints.failing_since_s is not None)
+        while self.parts or self._take():
+            part = self.parts.popleft() if self.parts else ()
+            kept = [entry for entry in part if entry.seq > beyond_seq and entry.at_ms >= before_ms]
+            if len(kept) < len(part):
+                self._give_up(allowance.reason, len(part) - len(kept))
+            if kept:
+                self.parts.appendleft(kept)
+                break
+        self._save()
 
     def _save(self) -> bool:
         """Write the cursor. If the disk is full we go on, and say so: the price is a repetition after a restart."""
+        done_seq = min(entry.seq for entry in self.parts[0]) - 1 if self.parts else self._taken_seq
+        if done_seq <= self.saved_seq:
+            return True
         try:
-            write_cursor(self.cursor_path, self._taken_seq)
+            write_cursor(self.cursor_path, done_seq)
         except OSError:
             self.counters.cursor_errors += 1
             return False
-        self.saved_seq = self._taken_seq
+        self.saved_seq = done_seq
         return True
