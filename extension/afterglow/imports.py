@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from afterglow.records import Imports, Untouched
 
+MOST_LISTED = 256  # what a collector takes in one list
 HEAVY_MS = 10.0  # what would be worth a late import
 FAILED, NATIVE = 1, 2
 
@@ -38,7 +39,7 @@ def modules_of(parts: list[dict[str, Any]]) -> list[Module] | None:
             if not -1 <= parent < len(modules) or any(not 0 <= file < len(files) for file, _ in site):
                 return None
             modules.append(Module._make([*node[:7], [(files[file], line) for file, line in site]]))
-    return modules
+    return modules[:MOST_LISTED]  # parents come first: what is left is a tree
 
 
 def record_of(parts: list[dict[str, Any]], modules: list[Module], at_ms: int, is_own: IsOwn) -> Imports:

@@ -14,6 +14,10 @@ from afterglow.records import Ending, Environment, Finding, Loss, Record, Sample
 from afterglow.records import encode as encode_record
 from afterglow.settings import Settings
 
+MOST_REASONS = 32  # of one kind, that are kept apart; some hold words of other processes
+REASON_CHARACTERS = 200
+OTHER_REASONS = "other-reasons"
+
 
 class Outlet(Protocol):
     """Takes records in, gives lines out when it is told to."""
@@ -169,6 +173,9 @@ class Ledger:
     def drop(self, kind: str, reason: str, count: int = 1) -> None:
         """Count what did not get through."""
         reasons = self.dropped.setdefault(kind, {})
+        reason = reason[:REASON_CHARACTERS]
+        if reason not in reasons and len(reasons) >= MOST_REASONS:
+            reason = OTHER_REASONS
         reasons[reason] = reasons.get(reason, 0) + count
 
     def take(self, at_ms: int) -> list[Loss]:

@@ -8,6 +8,7 @@ The text holds files, lines and function names; no values are in it.
 import _signal  # type: ignore[import-not-found]  # what ``signal`` wraps, without its enums (2 ms, 0.3 MB)
 import os
 
+from afterglow.facts import cut
 from afterglow.proc import read_text
 
 STACK_SIGNAL = _signal.SIGRTMAX - 2
@@ -41,7 +42,10 @@ def ask_for_stacks(pid: int) -> bool:
 
 def read_words(descriptor: int, most_bytes: int = 262_144) -> str:
     """Return what stands in the runtime's file, from its beginning."""
-    return os.pread(descriptor, most_bytes, 0).decode("utf-8", "replace")
+    try:
+        return os.pread(descriptor, most_bytes, 0).decode("utf-8", "replace")
+    except OSError:  # another process gave it to us, and may have opened it for writing alone
+        return ""
 
 
 def last_words(text: str, *, asked: bool) -> str:
@@ -88,11 +92,11 @@ def _is_runtimes(frame: Frame) -> bool:
 def spelled(frame: Frame) -> str:
     """Return the frame as a person reads it."""
     file, line, function = frame
-    return f"{file}:{line} in {function}"
+    return f"{cut(file)}:{line} in {cut(function)}"
 
 
 def _frame(line: str) -> Frame | None:
     """``  File "/var/task/app.py", line 7 in handler``."""
     file, quote, rest = line[len('  File "') :].rpartition('", line ')
     number, _, function = rest.partition(" in ")
-    return (file, int(number), function) if quote and number.isdigit() else None
+    return (file, int(number), function) if quote and number.isdecimal() and len(number) < 10 else None
