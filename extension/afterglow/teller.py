@@ -70,6 +70,27 @@ class Teller:
         """Write what is due."""
         self._open().flush(round(time.time() * 1000), final=final)
 
+    def end_by(self, until_ns: int) -> None:
+        """Know when SHUTDOWN's time is up (monotonic): findings that are not out by then are counted instead."""
+        self._open().end_by(until_ns)
+
+    def tell_last_bytes(self) -> None:
+        """Tell the local run what the last flush has printed: the metrics, where that is a metric, are out already."""
+        outlets = self._open()
+        files = [outlet for outlet in outlets.outlets if isinstance(outlet, RecordsFile)]
+        if self.bytes_out and files:
+            written, self.bytes_out = self.bytes_out, 0
+            cpu_ms = agent_cpu_ms()
+            took_ms, rss_bytes = round(cpu_ms - self._told_cpu_ms, 3), self.agent_rss_bytes()
+            last = Overhead(round(time.time() * 1000), took_ms, rss_bytes, 0.0, written)
+            for file in files:
+                file.accept(last)
+                file.flush(last.at_ms, final=True)
+
+    def has_lost(self) -> bool:
+        """Return whether the ledger has something to say that has not been told."""
+        return bool(self._open().ledger.dropped)
+
     def lose(self, of: str, reason: str, count: int = 1) -> None:
         """Note what was seen and could not be kept."""
         self.see(of, count)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 KEPT_FRAMES = 8
 _DEEPEST_WALK = 60
+_LONGEST = 1024  # characters of a path or a name: a message holds 64 KB, and what all of an invocation left behind
 _STDLIB = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib would cost 4 ms of the function's cold start
 _STDLIB_PREFIXES = (_STDLIB + "/", "<frozen ")
 _IMPORTLIB = "<frozen importlib"
@@ -97,7 +98,10 @@ def site_of_error(traceback: TracebackType | None) -> Site:
 
 def spelled(site: Site) -> list[list[object]]:
     """Return the site as it goes on the wire: [[file, line, function], …]."""
-    return [[code.co_filename, line, getattr(code, "co_qualname", code.co_name)] for code, line in site]
+    return [
+        [code.co_filename[:_LONGEST], line, getattr(code, "co_qualname", code.co_name)[:_LONGEST]]
+        for code, line in site
+    ]
 
 
 def is_library(filename: str) -> bool:
