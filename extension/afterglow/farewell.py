@@ -121,4 +121,5 @@ def _tell_losses(parts: Parts) -> None:
             teller.lose(of, reason, count)
     if parts.subscription is not None and parts.subscription.state not in ("asked", "subscribed", "not-supported"):
         teller.lose("subscription", parts.subscription.state)
+    teller.announce_last_bytes()
     teller.losses()

@@ -74,18 +74,21 @@ class Teller:
         """Know when SHUTDOWN's time is up (monotonic): findings that are not out by then are counted instead."""
         self._open().end_by(until_ns)
 
+    def announce_last_bytes(self) -> None:
+        """Count the record that ``tell_last_bytes`` will tell: the ledger comes before it."""
+        if self._files():
+            self.see("overhead", 1)
+
     def tell_last_bytes(self) -> None:
         """Tell the local run what the last flush has printed: the metrics, where that is a metric, are out already."""
-        outlets = self._open()
-        files = [outlet for outlet in outlets.outlets if isinstance(outlet, RecordsFile)]
-        if self.bytes_out and files:
-            written, self.bytes_out = self.bytes_out, 0
-            cpu_ms = agent_cpu_ms()
-            took_ms, rss_bytes = round(cpu_ms - self._told_cpu_ms, 3), self.agent_rss_bytes()
-            last = Overhead(round(time.time() * 1000), took_ms, rss_bytes, 0.0, written)
-            for file in files:
-                file.accept(last)
-                file.flush(last.at_ms, final=True)
+        cpu_ms, written = agent_cpu_ms(), self.bytes_out
+        took_ms, self.bytes_out = round(cpu_ms - self._told_cpu_ms, 3), 0
+        for file in self._files():
+            file.accept(Overhead(round(time.time() * 1000), took_ms, self.agent_rss_bytes(), 0.0, written))
+            file.flush(0, final=True)
+
+    def _files(self) -> list[RecordsFile]:
+        return [outlet for outlet in self._open().outlets if isinstance(outlet, RecordsFile)]
 
     def has_lost(self) -> bool:
         """Return whether the ledger has something to say that has not been told."""

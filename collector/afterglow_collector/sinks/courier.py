@@ -6,6 +6,7 @@ outbox, unless it has an allowance. No thread here and no sleep: ``step`` says h
 what the tests ask it.
 """
 
+import errno
 import logging
 import random
 import time
@@ -26,6 +27,8 @@ LOG = logging.getLogger(__name__)
 
 BUG_TRIES = 3
 """How often an entry is tried whose sending runs into a bug: then it is given up, for others wait behind it."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 IDLE_S = 1.0
 """How often to look for entries when nobody says that there are some."""
@@ -69,6 +72,7 @@ class Courier:
         self.complaints = Complaints()
         self.parts: deque[Sequence[Entry]] = deque()
         self.saved_seq = read_cursor(cursor_path)
+        self.released_seq = self.saved_seq  # what may leave the outbox: more than is saved while the disk is full
         self._taken_seq = self.saved_seq  # the last entry of the batch in hand
         self._not_before_s = 0.0
         self._found_nothing = False
@@ -229,8 +233,10 @@ class Courier:
             return True
         try:
             write_cursor(self.cursor_path, done_seq)
-        except OSError:
+        except OSError as error:
             self.counters.cursor_errors += 1
+            if error.errno in NO_ROOM:  # what is done with must go, or there will never be room for a cursor
+                self.released_seq = done_seq
             return False
-        self.saved_seq = done_seq
+        self.saved_seq = self.released_seq = done_seq
         return True

@@ -57,8 +57,8 @@ class SinkRunner:
 
     @property
     def acknowledged_seq(self) -> int:
-        """The number of the last entry that this sink is done with, as it stands on disk."""
-        return self.courier.saved_seq
+        """The number of the last entry that this sink is done with, as it stands on disk, or would if that had room."""
+        return self.courier.released_seq
 
     def status(self) -> SinkStatus:
         """Return how this sink is doing."""

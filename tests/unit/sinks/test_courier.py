@@ -232,6 +232,19 @@ def test_a_disk_that_takes_no_cursor_stops_nothing(courier_of: Run, hands: Hands
     assert 4 == read_cursor(tmp_path / "cursor")
 
 
+def test_a_full_disk_gives_room_for_the_cursor(courier_of: Run, hands: Hands, tmp_path: Path) -> None:
+    """What is done with may leave the outbox before the cursor says so: nothing else would make room for it."""
+    courier = courier_of(ScriptedSink(), MemoryOutbox(items(*"abcd")))
+    (tmp_path / "cursor.new").symlink_to("/dev/full")
+    for _ in range(3):
+        courier.step()
+
+    assert (0, 4) == (courier.saved_seq, courier.released_seq)
+    (tmp_path / "cursor.new").unlink()
+    run(courier, hands)
+    assert (4, 4) == (courier.saved_seq, read_cursor(tmp_path / "cursor"))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"v": 2, "seq": 1}', '{"v": 1, "seq": -1}', '{"v": 1, "seq": true}'])
 def test_a_cursor_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "cursor").write_text(text)
