@@ -82,6 +82,7 @@ class Courier:
 
     def step(self) -> float:
         """Try what is due; return the seconds until something is: 0 when there is more, IDLE_S when nothing is."""
+        self._sending = None
         now_s = self.clocks.monotonic_s()
         wait_s = max(self._not_before_s - now_s, self.breaker.wait_s(now_s))
         if self.policy.allowance != UNLIMITED:

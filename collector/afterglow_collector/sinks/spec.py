@@ -18,7 +18,7 @@ import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from afterglow_collector.sinks.allowance import HOUR_MS, Allowance
 from afterglow_collector.sinks.contract import Sink
@@ -29,6 +29,9 @@ AGENT_GROUP = "afterglow"
 ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%\w-]+)\]|([^\s:\[\]]*))(?::([0-9]{1,5}))?\Z")
 """``HOST``, ``HOST:PORT``, ``[IPV6]:PORT``: without brackets, nobody knows where IPv6 ends and the port begins."""
 MOST = 10_000_000
+GROUP_NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}\Z")
+STREAM_NAME = re.compile(r"[^:*]{1,512}\Z")
+"""What CreateLogGroup and CreateLogStream take (their API references)."""
 
 
 class SpecError(ValueError):
@@ -127,6 +130,9 @@ def _cloudwatch_logs(spec: Spec) -> list[Sink]:
         raise SpecError(f"cloudwatch-logs: retention={retention}; CloudWatch takes {days} days")
     client = client_maker("logs", spec.option("region") or None)
     stream = spec.option("stream") or spec.environ["HOSTNAME"]
+    for what, name, form in (("group", spec.target, GROUP_NAME), ("stream", stream, STREAM_NAME)):
+        if not form.match(name):  # AWS would refuse each batch for it, for ever
+            raise SpecError(f"cloudwatch-logs: no log {what} can be called {name!r}")
     return [CloudWatchLogs(client, spec.target, stream, retention or None)]
 
 
@@ -154,9 +160,7 @@ def _otlp(spec: Spec) -> list[Sink]:
     from afterglow_collector.sinks.otlp import OtlpClient, OtlpMetrics, OtlpTraces  # noqa: PLC0415 - as above
     from afterglow_collector.sinks.signing import Scope, SigV4, scope_of  # noqa: PLC0415
 
-    parts = urlsplit(spec.target)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise SpecError(f"otlp: {spec.target!r} is no URL; otlp:http://127.0.0.1:4318")
+    parts = _url(spec.target)
     headers = _headers(spec.environ.get("OTEL_EXPORTER_OTLP_HEADERS", ""))
     aws = scope_of(parts.hostname or "")
     service, region = spec.option("sign", aws.service if aws else ""), spec.option("region")
@@ -172,6 +176,16 @@ def _otlp(spec: Spec) -> list[Sink]:
         for name, elsewhere, make in wanted
         if spec.switch(name, "off" if aws and aws.service == elsewhere else "on")
     ]
+
+
+def _url(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:  # half a pair of brackets, a port that is none
+        pass
+    raise SpecError(f"otlp: {text!r} is no URL; otlp:http://127.0.0.1:4318")
 
 
 def _headers(text: str) -> dict[str, str]:

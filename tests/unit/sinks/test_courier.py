@@ -1,6 +1,6 @@
 """A courier brings every entry to its sink, in order, whatever the sink answers; time is what the test says it is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -375,3 +375,28 @@ def test_without_an_allowance_everything_waits(courier_of: Run, hands: Hands) ->
     run(courier, hands)
 
     assert [*"abcdefghij"] == sink.taken
+
+
+def test_an_outbox_that_cannot_be_read_is_no_entrys_fault(courier_of: Run, hands: Hands) -> None:
+    class Broken(MemoryOutbox):
+        broken = False
+
+        def read(self, after_seq: int, limit: int) -> Sequence[Item]:
+            if self.broken:
+                raise ValueError("of another version")
+            return super().read(after_seq, limit)
+
+    outbox, sink = Broken(items("a")), ScriptedSink()
+    courier = courier_of(sink, outbox)
+    run(courier, hands)
+    outbox.broken = True
+    for _ in range(10):
+        with pytest.raises(ValueError, match="another version"):
+            courier.step()
+        hands.now_s += courier.stumbled(ValueError())
+    outbox.broken = False
+    outbox.append("b")
+    run(courier, hands)
+
+    assert ["a", "b"] == sink.taken
+    assert {} == courier.counters.refused
