@@ -12,7 +12,7 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from afterglow_collector.sinks.contract import SinkRefused, SinkRetry
+from afterglow_collector.sinks.contract import UNMAKEABLE, SinkRefused, SinkRetry
 
 TIMEOUT_S = 10.0
 MOST_RETRY_S = 3600.0
@@ -54,6 +54,16 @@ def client_maker(service: str, region: str | None = None, endpoint_url: str | No
         return Session().client(service, region_name=named, endpoint_url=endpoint_url, config=config)
 
     return make
+
+
+def made(make: MakeClient) -> Any:
+    """Return a client; SinkRetry if none can be made: an endpoint that is none is no entry's fault."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
+
+    try:
+        return make()
+    except (BotoCoreError, *UNMAKEABLE) as error:
+        raise SinkRetry(type(error).__name__) from error
 
 
 def region_of(environ: Mapping[str, str]) -> str | None:

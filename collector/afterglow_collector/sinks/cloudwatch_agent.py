@@ -20,6 +20,7 @@ from afterglow_collector.sinks.datagrams import (
     TIMEOUT_S,
     TooLargeError,
     connect_udp,
+    find,
     raise_refusal,
     send_one,
 )
@@ -105,6 +106,7 @@ def addressed(payload: str, group: str) -> bytes:
 
 
 def _connect_tcp(address: tuple[str, int]) -> socket.socket:
+    find(address, socket.SOCK_STREAM)  # says what is no name at all in an OSError
     return socket.create_connection(address, TIMEOUT_S)
 
 

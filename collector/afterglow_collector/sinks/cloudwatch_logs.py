@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from afterglow_collector.sinks.aws import MakeClient, code_of, is_stale, verdict
+from afterglow_collector.sinks.aws import MakeClient, code_of, is_stale, made, verdict
 from afterglow_collector.sinks.contract import LINES, Entry, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.log_batches import event_of, plan_calls
 
@@ -72,7 +72,7 @@ class CloudWatchLogs:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - see sinks.aws
 
         if self._client is None:
-            self._client = self._make_client()
+            self._client = made(self._make_client)
         request = {
             "logGroupName": self.group,
             "logStreamName": self.stream,

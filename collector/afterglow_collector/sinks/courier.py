@@ -8,47 +8,32 @@ what the tests ask it.
 
 import errno
 import logging
-import random
-import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from afterglow_collector.sinks.allowance import CHECK_S, UNLIMITED, Allowance, Measured
-from afterglow_collector.sinks.backoff import Backoff
-from afterglow_collector.sinks.breaker import Breaker, BreakerPolicy, State
+from afterglow_collector.sinks.allowance import CHECK_S, UNLIMITED, Measured
+from afterglow_collector.sinks.breaker import Breaker, State
 from afterglow_collector.sinks.complaints import Complaints
 from afterglow_collector.sinks.contract import Entry, Outbox, Sink, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.counters import SinkCounters
 from afterglow_collector.sinks.cursor import read_cursor, write_cursor
+from afterglow_collector.sinks.policy import Clocks, Policy
+
+__all__ = ["IDLE_S", "Clocks", "Courier", "Policy"]
 
 LOG = logging.getLogger(__name__)
 
 BUG_TRIES = 3
 """How often an entry is tried whose sending runs into a bug: then it is given up, for others wait behind it."""
 
+BUGS_IN_A_ROW = 20
+"""So many entries given up, and none sent between: that may be the sink's fault, so others are tried at leisure."""
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 IDLE_S = 1.0
 """How often to look for entries when nobody says that there are some."""
-
-
-class Policy(NamedTuple):
-    """How a sink is treated."""
-
-    batch_entries: int = 200  # records come in batches of up to a body's size each, and all of them lie in memory
-    backoff: Backoff = Backoff()
-    breaker: BreakerPolicy = BreakerPolicy()
-    allowance: Allowance = UNLIMITED
-
-
-class Clocks(NamedTuple):
-    """Monotonic seconds, Unix epoch seconds, and chance in [0, 1)."""
-
-    monotonic_s: Callable[[], float] = time.monotonic
-    wall_s: Callable[[], float] = time.time
-    chance: Callable[[], float] = random.random
 
 
 class Courier:
@@ -78,6 +63,7 @@ class Courier:
         self._found_nothing = False
         self._sending: Sequence[Entry] | None = None
         self._stumbles = 0  # tries of one entry that ran into a bug
+        self._spoilt = 0  # entries given up for bugs, in a row
         self._check_at_s = 0.0  # when to look at the allowance again
 
     def step(self) -> float:
@@ -143,7 +129,7 @@ class Courier:
         return 0.0 if self.parts or self._save() else IDLE_S
 
     def _came_through(self, now_s: float) -> None:
-        self._stumbles = 0
+        self._stumbles = self._spoilt = 0
         self.breaker.sent()
         self._say(self.complaints.went_well(now_s), *self.complaints.overdue(now_s))
 
@@ -177,16 +163,19 @@ class Courier:
         part, self._sending = self._sending, None
         if part is None or isinstance(bug, (OSError, MemoryError)):
             return self.fail(reason, now_s)
-        self.counters.fail(reason)
         self._stumbles = self._stumbles + 1 if len(part) == 1 else 0
-        if 0 < self._stumbles < BUG_TRIES:
-            wait_s = self.policy.backoff.wait_s(self._stumbles, self.clocks.chance())
-            self._not_before_s = now_s + wait_s
-            return wait_s
-        self._stumbles = 0
-        self.parts.popleft()
-        self._refused(part, reason)
-        return self._next_s()
+        is_last = self._stumbles == BUG_TRIES
+        if is_last or len(part) > 1:
+            self._stumbles = 0
+            self._spoilt += is_last
+            self.parts.popleft()
+            self._refused(part, reason)
+        if self._spoilt >= BUGS_IN_A_ROW:
+            return self.fail(reason, now_s)
+        self.counters.fail(reason)
+        wait_s = self.policy.backoff.wait_s(self._stumbles, self.clocks.chance()) if self._stumbles else 0.0
+        self._not_before_s = now_s + wait_s
+        return wait_s or self._next_s()
 
     def _refused(self, part: Sequence[Entry], reason: str) -> None:
         """Halve a refused batch until the entry is found that spoils it: some 2 log2(n) more tries, the rest kept."""

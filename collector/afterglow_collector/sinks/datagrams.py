@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable
+from typing import Any
 
 TIMEOUT_S = 10.0
 BURST = 32  # datagrams; of 2 KB each with what the kernel adds, a third of the buffer
@@ -21,7 +22,7 @@ class TooLargeError(Exception):
 
 def connect_udp(address: tuple[str, int]) -> socket.socket:
     """Return a connected socket, IPv4 or IPv6."""
-    family, kind, protocol, _, resolved = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
+    family, kind, protocol, _, resolved = find(address, socket.SOCK_DGRAM)
     connection = socket.socket(family, kind, protocol)
     try:
         connection.settimeout(TIMEOUT_S)
@@ -30,6 +31,14 @@ def connect_udp(address: tuple[str, int]) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def find(address: tuple[str, int], kind: socket.SocketKind) -> Any:
+    """Return the first of getaddrinfo's answers; OSError for what is no name as well."""
+    try:
+        return socket.getaddrinfo(*address, type=kind)[0]
+    except UnicodeError as error:  # a label of over 63 characters
+        raise OSError(errno.EINVAL, str(error)) from None
 
 
 def send_one(connection: socket.socket, datagram: bytes) -> None:

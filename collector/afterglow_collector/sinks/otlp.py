@@ -13,10 +13,11 @@ import requests
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from urllib3.exceptions import HTTPError
 
 from afterglow_collector.sinks import making, otlp_metrics, otlp_traces
 from afterglow_collector.sinks.aws import retry_after_s
-from afterglow_collector.sinks.contract import EMF, RECORD, Entry, SinkBatch, SinkRefused, SinkRetry
+from afterglow_collector.sinks.contract import EMF, RECORD, UNMAKEABLE, Entry, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.emf_points import points_of
 from afterglow_collector.sinks.record_batch import read_batch
 from afterglow_collector.sinks.signing import SigV4
@@ -54,7 +55,7 @@ class OtlpClient:
                 timeout=TIMEOUT_S,
                 allow_redirects=False,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError, *UNMAKEABLE) as error:  # what is wrong with a URL or a header
             raise SinkRetry(type(error).__name__) from error
         if answer.ok and answer.status_code < requests.codes.multiple_choices:
             return answer.content  # the specification says 200; many a gateway says 202 or 204, and means it

@@ -18,7 +18,8 @@ from pathlib import Path
 from afterglow_collector.sinks.complaints import EVERY_S
 from afterglow_collector.sinks.contract import Closable, Counting, Outbox, Sink
 from afterglow_collector.sinks.counters import SinkStatus
-from afterglow_collector.sinks.courier import Clocks, Courier, Policy
+from afterglow_collector.sinks.courier import Courier
+from afterglow_collector.sinks.policy import Clocks, Policy
 
 LOG = logging.getLogger(__name__)
 

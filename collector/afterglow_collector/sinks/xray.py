@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from afterglow_collector.sinks import making
-from afterglow_collector.sinks.aws import MakeClient, is_stale, verdict
+from afterglow_collector.sinks.aws import MakeClient, is_stale, made, verdict
 from afterglow_collector.sinks.contract import RECORD, Entry, SinkBatch, SinkRetry
 from afterglow_collector.sinks.datagrams import connect_udp, send_paced
 from afterglow_collector.sinks.record_batch import read_batch
@@ -131,7 +131,7 @@ class PutTraceSegments:
 
         try:
             if self._client is None:
-                self._client = self._make_client()
+                self._client = made(self._make_client)
             answer = self._client.put_trace_segments(TraceSegmentDocuments=list(documents))
         except (BotoCoreError, ClientError) as error:
             if is_stale(error):

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,13 +28,13 @@ from tests.unit.sinks.samples import (
 )
 
 from afterglow_collector.sinks import SinkRunner, SinkStatus
-from afterglow_collector.sinks.aws import MakeClient
+from afterglow_collector.sinks.aws import MakeClient, client_maker
 from afterglow_collector.sinks.backoff import Backoff
 from afterglow_collector.sinks.breaker import BreakerPolicy
 from afterglow_collector.sinks.cloudwatch_agent import CloudWatchAgent
 from afterglow_collector.sinks.cloudwatch_logs import CloudWatchLogs
 from afterglow_collector.sinks.contract import SinkBatch
-from afterglow_collector.sinks.courier import Policy
+from afterglow_collector.sinks.courier import Clocks, Policy
 from afterglow_collector.sinks.file import RotatingFile
 from afterglow_collector.sinks.otlp import OtlpClient, OtlpMetrics, OtlpTraces
 from afterglow_collector.sinks.spans import LAST_MS
@@ -236,8 +237,6 @@ def test_documents_behind_a_poisoned_one_reach_the_agent(tmp_path: Path, payload
 
 
 def test_events_behind_a_poisoned_one_reach_their_log_group(maker: Callable[[str], MakeClient], tmp_path: Path) -> None:
-    import time
-
     group, now_ms = f"/afterglow/{uuid.uuid4().hex}", time.time_ns() // 1_000_000
     sink = CloudWatchLogs(maker("logs"), group, "s")
     outbox = MemoryOutbox(items("good", "\ud800", "", at_ms=now_ms))
@@ -257,3 +256,38 @@ def test_what_was_given_up_is_told_once(client: OtlpClient, tmp_path: Path, capl
     told = [record.getMessage() for record in caplog.records if "given up" in record.getMessage()]
 
     assert [f"sink otlp metrics {client.endpoint}: 10 entries given up: not-emf"] == told, "the other 40 come later"
+
+
+MISCONFIGURED: dict[str, Callable[[], Any]] = {
+    "endpoint of AWS": lambda: CloudWatchLogs(client_maker("logs", "eu-west-1", "nowhere"), "/g", "s"),
+    "endpoint of X-Ray": lambda: XRay(PutTraceSegments(client_maker("xray", "eu-west-1", "nowhere"))),
+    "region": lambda: CloudWatchLogs(client_maker("logs", "eu west", None), "/g", "s"),
+    "host of the agent": lambda: CloudWatchAgent("tcp", "x" * 70, 1, "g"),
+    "host of the agent, UDP": lambda: CloudWatchAgent("udp", "x" * 70, 1, "g"),
+    "host of the daemon": lambda: XRay(Daemon("x" * 70 + ":1")),
+    "URL": lambda: OtlpMetrics(OtlpClient("http://" + "x" * 70 + ":1")),
+    "URL of another kind": lambda: OtlpTraces(OtlpClient("ftp://127.0.0.1:1")),
+    "header": lambda: OtlpMetrics(OtlpClient("http://127.0.0.1:1", {"a": "b\nc"})),
+    "name of a header": lambda: OtlpMetrics(OtlpClient("http://127.0.0.1:1", {"\u00e4": "b"})),
+    "folder": lambda: RotatingFile(Path("/proc/nowhere/out")),
+}
+
+
+@pytest.mark.parametrize("make", MISCONFIGURED.values(), ids=MISCONFIGURED)
+def test_what_is_wrong_with_the_settings_is_no_entrys_fault(
+    make: Callable[[], Any], aws_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = make()
+    kind = min(sink.kinds)
+    outbox = MemoryOutbox(items(*(emf_lines(1.0) if kind == "emf" else [GOOD]), kind=kind))
+    runner = SinkRunner(sink, outbox, tmp_path, QUICK, Clocks(wall_s=lambda: NOW_MS / 1000))
+    runner.start()
+    by_s = time.monotonic() + LIMIT_S
+    while runner.status().counters["breaker_opened"] < 3:
+        assert time.monotonic() < by_s, runner.status()
+        time.sleep(0.01)
+    runner.stop()
+
+    assert {} == runner.status().refused
+    assert {} == {reason: count for reason, count in runner.status().failures.items() if reason.startswith("bug")}
+    assert "what it has not taken waits" in caplog.text

@@ -10,7 +10,7 @@ from afterglow_collector.sinks.allowance import HOUR_MS, MB, Allowance
 from afterglow_collector.sinks.backoff import Backoff
 from afterglow_collector.sinks.breaker import BreakerPolicy, State
 from afterglow_collector.sinks.contract import EMF, FINDING, SinkBatch, SinkRefused, SinkRetry
-from afterglow_collector.sinks.courier import IDLE_S, Clocks, Courier, Policy
+from afterglow_collector.sinks.courier import BUGS_IN_A_ROW, IDLE_S, Clocks, Courier, Policy
 from afterglow_collector.sinks.cursor import CursorError, read_cursor
 
 POLICY = Policy(batch_entries=3, backoff=Backoff(1.0, 8.0), breaker=BreakerPolicy(failures=4, cool_down_s=60.0))
@@ -400,3 +400,17 @@ def test_an_outbox_that_cannot_be_read_is_no_entrys_fault(courier_of: Run, hands
 
     assert ["a", "b"] == sink.taken
     assert {} == courier.counters.refused
+
+
+def test_a_sink_that_takes_nothing_at_all_gives_up_little(courier_of: Run, hands: Hands) -> None:
+    """Its own fault, then: what came of each entry in a row would come of all of them."""
+    courier = courier_of(Fragile(ValueError("no such endpoint"), "x"), MemoryOutbox(items(*["x"] * 200)))
+    began_s = hands.now_s
+    while hands.now_s < began_s + 3600:
+        try:
+            hands.now_s += courier.step()
+        except ValueError as bug:
+            hands.now_s += courier.stumbled(bug)
+
+    assert BUGS_IN_A_ROW < courier.counters.refused["bug: ValueError"] < 3 * BUGS_IN_A_ROW
+    assert courier.complaints.failing_since_s is not None
