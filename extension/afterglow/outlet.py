@@ -121,24 +121,32 @@ class RecordLines:
 
     def __init__(self, environment: Environment, write: Callable[[str], int]) -> None:
         self.write = write
-        self.head = encode_record(environment)
-        self.lines: list[str] = []
+        self.environment = environment
+        self.until_ns: int | None = None  # as in Embedded
+        self.records: list[Record] = []
         self.dropped: dict[str, int] = {}
 
     def accept(self, record: Record) -> None:
         """Keep the record until the next flush."""
         if not isinstance(record, Sample):
-            self.lines.append(encode_record(record))
+            self.records.append(record)
 
     def flush(self, now_ms: int, *, final: bool) -> None:  # noqa: ARG002 - every flush writes everything
-        """Print what there is."""
-        lines, self.lines = self.lines, []
-        for line in [self.head, *lines] if lines else []:
+        """Print what there is, at the end findings last; what there was no time for is counted."""
+        records, self.records = self.records, []
+        if final:
+            records.sort(key=_is_finding)
+        for record in [self.environment, *records] if records else []:
+            if is_due(self.until_ns) and _is_finding(record):
+                self._drop(OUT_OF_TIME)
+                continue
             try:
-                self.write(line + "\n")
+                self.write(encode_record(record) + "\n")
             except OSError as error:
-                reason = f"stdout: {error.strerror}"
-                self.dropped[reason] = self.dropped.get(reason, 0) + 1
+                self._drop(f"stdout: {error.strerror}")
+
+    def _drop(self, reason: str) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
     def take_dropped(self) -> dict[str, int]:
         """Return what stdout did not take."""
@@ -162,14 +170,15 @@ class RecordsFile:
     def flush(self, now_ms: int, *, final: bool) -> None:  # noqa: ARG002 - every flush writes everything
         """Append what there is, at the end findings last; what there was no time for is counted."""
         records, self.records = self.records, []
-        if final:
-            records.sort(key=_is_finding)
-        for start in range(0, len(records), RECORDS_AT_ONCE):
-            some = records[start : start + RECORDS_AT_ONCE]
-            if is_due(self.until_ns) and _is_finding(some[0]):
-                self._drop(OUT_OF_TIME, len(records) - start)
+        late = [record for record in records if _is_finding(record)] if final else []
+        first = [record for record in records if not _is_finding(record)] if final else records
+        if first:
+            self._append(first)
+        for start in range(0, len(late), RECORDS_AT_ONCE):
+            if is_due(self.until_ns):
+                self._drop(OUT_OF_TIME, len(late) - start)
                 return
-            self._append(some)
+            self._append(late[start : start + RECORDS_AT_ONCE])
 
     def _append(self, records: list[Record]) -> None:
         text = "".join(f"{encode_record(record)}\n" for record in records)
@@ -240,7 +249,7 @@ class Outlets:
     def end_by(self, until_ns: int) -> None:
         """Divide the time that is left among the outlets that have a choice of what to leave out."""
         now_ns = time.monotonic_ns()
-        timed = [outlet for outlet in self.outlets if isinstance(outlet, (Embedded, RecordsFile))]
+        timed = [outlet for outlet in self.outlets if isinstance(outlet, (Embedded, RecordLines, RecordsFile))]
         for number, outlet in enumerate(timed, 1):
             outlet.until_ns = now_ns + (until_ns - now_ns) * number // len(timed)
 
