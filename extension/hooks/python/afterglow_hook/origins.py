@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from afterglow_hook.callsite import Site
 
 _MOST_ENTRIES = 20_000
+_LONGEST_NAME = 1024  # characters; of too long a message the extension gets nothing
 overflowed = 0
 """Starts that were not noted because a table was full; reported as a loss."""
 
@@ -55,7 +56,7 @@ class Origin:
 
     def __init__(self, what: str, name: str, site: Site) -> None:
         self.what = what
-        self.name = name
+        self.name = name[:_LONGEST_NAME] if type(name) is str else name
         self.site = site
         self.request_id, self.index = _starter()
         self.executor: Crew | None = None  # of the executor that a thread or a job belongs to
