@@ -45,7 +45,7 @@ class Anatomy:
             return
         if fact["t"] == "touched":
             yield from self._hear_touched(fact)
-        elif fact["parts"] > MOST_PARTS:
+        elif not 1 <= fact["part"] <= fact["parts"] <= MOST_PARTS:
             self.lost += 1
         elif fact["part"] == len(self._parts) + 1 and self._tellings < MOST_TELLINGS:
             self._parts.append(fact)

@@ -35,11 +35,13 @@ def modules_of(parts: list[dict[str, Any]]) -> list[Module] | None:
     for part in parts:
         files = part["files"]
         for node in part["nodes"]:
+            if len(modules) == MOST_LISTED:
+                return modules  # parents come first: what is there is a tree
             parent, site = node[1], node[7]
             if not -1 <= parent < len(modules) or any(not 0 <= file < len(files) for file, _ in site):
                 return None
             modules.append(Module._make([*node[:7], [(files[file], line) for file, line in site]]))
-    return modules[:MOST_LISTED]  # parents come first: what is left is a tree
+    return modules
 
 
 def record_of(parts: list[dict[str, Any]], modules: list[Module], at_ms: int, is_own: IsOwn) -> Imports:

@@ -97,9 +97,10 @@ def test_invocations_that_lambda_has_not_sent_are_bounded_and_do_not_count(flood
     assert {"r-1", "r-2", "r-3"} <= {each["request_id"] for each in flood.environment.invocations()}
 
 
-def test_a_tree_of_imports_that_never_ends_is_not_kept(flood: Flood) -> None:
+@pytest.mark.parametrize("parts", [100_000, 0, -5])
+def test_a_tree_of_imports_that_never_ends_is_not_kept(flood: Flood, parts: int) -> None:
     nodes = [[f"m{n}" + "x" * 200, -1, 1, 1, 1, 1, 0, []] for n in range(200)]
-    fact = {**FACTS["imports"], "parts": 100_000, "nodes": nodes}
+    fact = {**FACTS["imports"], "parts": parts, "nodes": nodes}
     flood.pour([{**fact, "part": number} for number in range(1, 1001)])
     _, grown = flood.end()
 
