@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable
 
+import pytest
 from tests.integration.collect.conftest import Start, collector
 from tests.integration.collect.running import LIMIT_S, Collector
 from tests.integration.sinks.stage import OtlpReceiver, closed_port, serving
-from tests.unit.collect.samples import body, call, now_ms
+from tests.unit.collect.samples import body, call, finding, now_ms
+
+from afterglow.records import encode
 
 __all__ = ["collector"]
 
@@ -88,3 +91,37 @@ def test_two_sinks_whose_names_look_alike_each_get_everything(collector: Start, 
     assert 0 == server.stop()
 
     assert 2 == len(list((server.data / "cursors").glob("*.cursor"))), list((server.data / "cursors").iterdir())
+
+
+REFUSED = (
+    encode(call(-5)),
+    encode(call(1 << 62)),
+    encode(call(now_ms(), status="x" * 60_000)),
+    encode(call(now_ms(), error_type="\ud800")),
+    encode(call(now_ms())).replace('"duration_ms":10.0', '"duration_ms":' + "9" * 4000),
+)
+ACCEPTED = (
+    encode(call(now_ms(), duration_ms=1e308)),
+    encode(finding(now_ms(), returned_at_ms=-5.0)),
+    encode(finding(now_ms(), returned_at_ms=1e14, wall_ms=1e308)),
+)
+
+
+def has_come(receiver: OtlpReceiver, words: str) -> bool:
+    return any(words.encode() in text for _, text in receiver.taken)
+
+
+@pytest.mark.parametrize("line", [*REFUSED, *ACCEPTED], ids=range(len(REFUSED + ACCEPTED)))
+def test_one_line_of_a_sender_stops_no_sink(collector: Start, line: str) -> None:
+    receiver = OtlpReceiver()
+    with serving(receiver) as url:
+        server = collector("--sink", f"otlp:{url}?metrics=off")
+        client = server.client()
+        assert 202 == client.post(1, b"\n".join((body(), line.encode("utf-8", "surrogatepass")))).status
+        for number in range(2, 22):
+            assert 202 == client.send(number, call(now_ms(), request_id=f"good-{number}")).status
+        until(lambda: all(has_come(receiver, f"good-{number}") for number in range(2, 22)), server.said)
+        until(lambda: 0 == server.metrics()["sink_lag_entries"], server.said)
+
+    assert "Traceback" not in server.said()
+    assert "ready\n" == ready(server)
