@@ -8,7 +8,6 @@ what the tests ask it.
 
 import errno
 import logging
-from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from afterglow_collector.sinks.complaints import Complaints
 from afterglow_collector.sinks.contract import Entry, Outbox, Sink, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.counters import SinkCounters
 from afterglow_collector.sinks.cursor import read_cursor, write_cursor
+from afterglow_collector.sinks.hand import Hand
 from afterglow_collector.sinks.policy import Clocks, Policy
 
 __all__ = ["IDLE_S", "Clocks", "Courier", "Policy"]
@@ -37,7 +37,7 @@ IDLE_S = 1.0
 
 
 class Courier:
-    """One sink's way through the outbox. ``parts`` is what is left of the batch in hand, in order."""
+    """One sink's way through the outbox."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Courier:
         self.breaker = Breaker(self.policy.breaker)
         self.counters = SinkCounters()
         self.complaints = Complaints()
-        self.parts: deque[Sequence[Entry]] = deque()
+        self.hand = Hand()
         self.saved_seq = read_cursor(cursor_path)
         self.released_seq = self.saved_seq  # what may leave the outbox: more than is saved while the disk is full
         self._taken_seq = self.saved_seq  # the last entry of the batch in hand
@@ -76,16 +76,16 @@ class Courier:
             wait_s = min(wait_s, CHECK_S)
         if wait_s > 0:
             return wait_s
-        if not self.parts:
+        if not self.hand:
             self._take()
-        if self.parts:
+        if self.hand:
             return self._try(now_s)
         return 0.0 if self._taken_seq > self.saved_seq and self._save() else IDLE_S
 
     @property
     def idle(self) -> bool:
         """Whether the last step found nothing left to do."""
-        return self._found_nothing and not self.parts
+        return self._found_nothing and not self.hand
 
     def waiting_s(self) -> float:
         """Return the seconds until the next try; 0 if nothing holds it back."""
@@ -102,31 +102,27 @@ class Courier:
         self._taken_seq = entries[-1].seq
         wanted = [entry for entry in entries if entry.kind in self.sink.kinds]
         self.counters.skipped += len(entries) - len(wanted)
-        if wanted:
-            self.parts.append(wanted)
+        self.hand.take(wanted)
         return True
 
     def _try(self, now_s: float) -> float:
-        if self.breaker.state is State.PROBING and len(self.parts[0]) > 1:
-            whole = self.parts.popleft()
-            self.parts.extendleft((whole[1:], whole[:1]))
-        part = self._sending = self.parts[0]  # stays in hand until it is known what became of it
+        # It stays in hand until it is known what became of it.
+        part = self._sending = self.hand.first(alone=self.breaker.state is State.PROBING)
         self.counters.tries += 1
         try:
             refused = self.sink.send(SinkBatch(part, int(self.clocks.wall_s() * 1000)))
         except SinkRetry as retry:
             return self._again(part, retry, now_s)
         except SinkRefused as refusal:
-            self.parts.popleft()
-            self._refused(part, refusal.reason)
+            self._halve(refusal.reason)
         else:
-            self.parts.popleft()
+            self.hand.settle()
             self._done(len(part), refused)
         self._came_through(now_s)  # an answer, if not the wished-for one: the other side lives
         return self._next_s()
 
     def _next_s(self) -> float:
-        return 0.0 if self.parts or self._save() else IDLE_S
+        return 0.0 if self.hand or self._save() else IDLE_S
 
     def _came_through(self, now_s: float) -> None:
         self._stumbles = self._spoilt = 0
@@ -138,9 +134,7 @@ class Courier:
         self._done(len(part) - len(remaining), retry.refused)
         if len(remaining) < len(part):
             self._came_through(now_s)
-        self.parts.popleft()
-        if remaining:
-            self.parts.appendleft(remaining)
+        self.hand.settle(remaining)
         return self.fail(retry.reason, now_s, retry.after_s)
 
     def fail(self, reason: str, now_s: float, asked_s: float | None = None) -> float:
@@ -168,8 +162,7 @@ class Courier:
         if is_last or len(part) > 1:
             self._stumbles = 0
             self._spoilt += is_last
-            self.parts.popleft()
-            self._refused(part, reason)
+            self._halve(reason)
         if self._spoilt >= BUGS_IN_A_ROW:
             return self.fail(reason, now_s)
         self.counters.fail(reason)
@@ -177,13 +170,10 @@ class Courier:
         self._not_before_s = now_s + wait_s
         return wait_s or self._next_s()
 
-    def _refused(self, part: Sequence[Entry], reason: str) -> None:
-        """Halve a refused batch until the entry is found that spoils it: some 2 log2(n) more tries, the rest kept."""
-        if len(part) == 1:
+    def _halve(self, reason: str) -> None:
+        """Look for what spoils the part, and give it up if it is found."""
+        if not self.hand.halve():
             self._give_up(reason, 1)
-            return
-        middle = len(part) // 2
-        self.parts.extendleft((part[middle:], part[:middle]))
 
     def _done(self, entries: int, refused: Mapping[str, int]) -> None:
         for reason, count in refused.items():
@@ -206,19 +196,21 @@ class Courier:
         allowance, outbox = self.policy.allowance, self.outbox
         beyond_seq = outbox.last_seq_beyond(allowance.most_bytes) if isinstance(outbox, Measured) else 0
         before_ms = allowance.before_ms(self.clocks.wall_s(), fails=self.complaints.failing_since_s is not None)
-        while self.parts or self._take():
-            part = self.parts.popleft() if self.parts else ()
-            kept = [entry for entry in part if entry.seq > beyond_seq and entry.at_ms >= before_ms]
-            if len(kept) < len(part):
-                self._give_up(allowance.reason, len(part) - len(kept))
-            if kept:
-                self.parts.appendleft(kept)
+        while self.hand or self._take():
+            if not self.hand:
+                continue  # what was taken is for other sinks
+            waiting = len(self.hand.first())
+            beyond = self.hand.shed(lambda entry: entry.seq > beyond_seq and entry.at_ms >= before_ms)
+            if beyond:
+                self._give_up(allowance.reason, beyond)
+            if beyond < waiting:
                 break
         self._save()
 
     def _save(self) -> bool:
         """Write the cursor. If the disk is full we go on, and say so: the price is a repetition after a restart."""
-        done_seq = min(entry.seq for entry in self.parts[0]) - 1 if self.parts else self._taken_seq
+        first_seq = self.hand.first_seq()
+        done_seq = self._taken_seq if first_seq is None else first_seq - 1
         if done_seq <= self.saved_seq:
             return True
         try:
