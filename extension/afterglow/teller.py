@@ -81,14 +81,15 @@ class Teller:
 
     def tell_last_bytes(self) -> None:
         """Tell the local run what the last flush has printed: the metrics, where that is a metric, are out already."""
-        cpu_ms, written = agent_cpu_ms(), self.bytes_out
-        took_ms, self.bytes_out = round(cpu_ms - self._told_cpu_ms, 3), 0
+        written, self.bytes_out = self.bytes_out, 0
         for file in self._files():
-            file.accept(Overhead(round(time.time() * 1000), took_ms, self.agent_rss_bytes(), 0.0, written))
+            file.accept(Overhead(round(time.time() * 1000), 0.0, self.agent_rss_bytes(), 0.0, written))
             file.flush(0, final=True)
 
     def _files(self) -> list[RecordsFile]:
-        return [outlet for outlet in self._open().outlets if isinstance(outlet, RecordsFile)]
+        """Return the files that hold what else only is printed; what is shipped is counted by the one who takes it."""
+        outlets = self._open().outlets
+        return [outlet for outlet in outlets if isinstance(outlet, RecordsFile)] if self.shipper is None else []
 
     def has_lost(self) -> bool:
         """Return whether the ledger has something to say that has not been told."""
