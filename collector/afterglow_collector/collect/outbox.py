@@ -106,10 +106,12 @@ class Outbox:
 
     def last_seq_beyond(self, most_bytes: int | None) -> int:
         """Return the last number that has to go for all after it to take ``most_bytes`` at most; 0 if none has."""
+        if most_bytes is None:
+            return 0
         left = most_bytes
         with self._lock:
-            for place in reversed(self._places) if left is not None else ():
-                left -= place.end - place.start  # type: ignore[operator]  # not None, as the line above says
+            for place in reversed(self._places):
+                left -= place.end - place.start
                 if left < 0:
                     return place.last
         return 0
