@@ -134,9 +134,16 @@ def cost_figures(document: dict[str, Any]) -> list[RenderableType]:
     return [Text(line) for line in lines]
 
 
+CUT_SHORT = "metrics, findings and losses may be missing."
+
+
 def loss_figures(document: dict[str, Any]) -> list[RenderableType]:
     """Return what was dropped and why, and what the ledger does not account for."""
-    lines: list[RenderableType] = []
+    lines: list[RenderableType] = [
+        Text(f"Environment {one['environment']} ended before Afterglow had told all of it: {CUT_SHORT}", "red")
+        for one in document["environments"]
+        if one["shutdown"] is None
+    ]
     for of, entry in document["losses"].items():
         dropped = sum(entry["dropped"].values())
         reasons = ", ".join(f"{reason} {count}" for reason, count in entry["dropped"].items() if count)

@@ -97,7 +97,7 @@ class Agent:
         elif kind == Event.SHUTDOWN:
             from afterglow import farewell  # noqa: PLC0415 - not before it is needed: not within the first answer
 
-            farewell.on_shutdown(self.parts, str(event.get("shutdownReason")), woke_ns)
+            farewell.on_shutdown(self.parts, str(event.get("shutdownReason")), woke_ns, event.get("deadlineMs"))
             farewell.ship_the_rest(self.parts, event.get("deadlineMs"))
         else:
             self.parts.teller.lose("event", f"unknown: {str(kind)[:40]}")

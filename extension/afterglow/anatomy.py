@@ -15,6 +15,8 @@ from afterglow.records import Imports, Package, Untouched
 
 LAYERS = "/opt"
 MOST_TELLINGS = 4  # Init, and the first three invocations
+MOST_PARTS = 32  # of one telling; the hook needs 7 at most
+MOST_TOUCHED = 2_000  # names; the hook knows of 256
 STEP_NS = 2_000_000  # so long may counting go on before the next event is looked for
 AT_THE_END_NS = 100_000_000
 
@@ -32,6 +34,7 @@ class Anatomy:
         self._touched: set[str] = set()
         self._watched = 0
         self._open = False
+        self.lost = 0  # facts that said too much
         self._weighings: list[Weighing] | None = None
 
     def hear(self, pid: int, fact: dict[str, Any]) -> Iterator[Imports | Untouched]:
@@ -42,6 +45,8 @@ class Anatomy:
             return
         if fact["t"] == "touched":
             yield from self._hear_touched(fact)
+        elif not 1 <= fact["part"] <= fact["parts"] <= MOST_PARTS:
+            self.lost += 1
         elif fact["part"] == len(self._parts) + 1 and self._tellings < MOST_TELLINGS:
             self._parts.append(fact)
             if fact["part"] == fact["parts"]:
@@ -61,7 +66,7 @@ class Anatomy:
             yield imports.unknown_of(parts[0]["untouched"], self.now_ms(), 0)
 
     def _hear_touched(self, fact: dict[str, Any]) -> Iterator[Untouched]:
-        self._touched.update(fact["names"])
+        self._touched.update(fact["names"][: MOST_TOUCHED - len(self._touched)])
         self._watched = fact["n"]
         if fact["last"]:
             yield from self._judge()

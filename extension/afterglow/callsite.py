@@ -8,6 +8,8 @@ elsewhere counts that lies in no folder of installations: code that was unpacked
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from afterglow.facts import cut
+
 MOST_FRAMES = 20
 _INNERMOST = 8  # of those: what explains where it was
 
@@ -63,7 +65,7 @@ def thinned(frames: Sequence[Frame], own: Sequence[int], most: int = MOST_FRAMES
 def spelled(frame: Frame) -> str:
     """Return the frame as a person reads it."""
     file, line, function = frame
-    return f"{file}:{line} in {function}" if file else f"… {line} more"
+    return f"{cut(file)}:{line} in {cut(function)}" if file else f"… {line} more"
 
 
 class Stack(NamedTuple):

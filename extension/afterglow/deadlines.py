@@ -123,8 +123,11 @@ def clear(parts: Parts) -> None:
     """Empty the file that stacks are written to."""
     file = parts.inbox.files.get(parts.runtime_pid or 0)
     if file is not None:
-        os.ftruncate(file, 0)
-        os.lseek(file, 0, os.SEEK_SET)
+        try:
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+        except OSError:  # another process gave it to us, and may have sealed it
+            return
 
 
 def last_words(parts: Parts) -> str:

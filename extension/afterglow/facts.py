@@ -1,7 +1,7 @@
 """What the hook says, checked. In: one message. Out: the fact as a dictionary whose fields are what they claim.
 
 The hook is ours, but the socket is open to every process in the environment, so nothing is taken on trust:
-a fact that gets through here can be calculated with, and can be written out as JSON.
+a fact that gets through here can be calculated with, and can be written out as JSON that a collector takes.
 """
 
 import json
@@ -10,6 +10,11 @@ from typing import Any
 HOOK_VERSION = 1
 _decode = json.JSONDecoder().decode  # what loads comes to, once it has looked for other encodings
 _MOST = 1 << 63  # nanoseconds, ids, counts: what does not fit 63 bits is no measurement
+MOST_TEXT = 480
+"""Characters of a name or a path. The collector takes 1,024, and "FILE:LINE in FUNCTION" holds two of them."""
+_HEAD = MOST_TEXT // 2
+_MOST_ROOT = 4096  # PATH_MAX: other paths are compared with it
+_DEEPEST = 5  # lists and objects within one another, in what we know of
 
 
 def _whole(value: object) -> bool:
@@ -175,7 +180,36 @@ def parse_fact(message: bytes) -> dict[str, Any]:
         raise FactError(f"{kind}, field {wrong}: {str(fact.get(wrong))[:60]}")
     if kind == "hello" and fact["v"] != HOOK_VERSION:
         raise FactError(f"a hook of version {fact['v']}, not {HOOK_VERSION}")
-    return fact
+    # Most facts are too short to hold anything that is too long; only an escape can hold half a character.
+    return _tidied(kind, fact) if len(message) > MOST_TEXT or b"\\u" in message else fact
+
+
+def cut(text: str) -> str:
+    """Return the text if it is short enough; else its beginning and its end, which tell most of a path."""
+    return text if len(text) <= MOST_TEXT else f"{text[: _HEAD - 1]}…{text[-_HEAD:]}"
+
+
+def _tidied(kind: str, fact: dict[str, Any]) -> dict[str, Any]:
+    """Return what we know of the fact, with texts that are cut, and whole characters in them."""
+    known = {name: _tidy(fact[name]) for name in (*FIELDS[kind], *OPTIONAL.get(kind, ()), "dropped") if name in fact}
+    if isinstance(fact.get("root"), str):
+        known["root"] = _whole_text(fact["root"])[:_MOST_ROOT]
+    return {"t": kind, **known}
+
+
+def _tidy(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return cut(_whole_text(value))
+    if isinstance(value, list):
+        return [_tidy(one, depth + 1) for one in value] if depth < _DEEPEST else []
+    if isinstance(value, dict):
+        return {name: _tidy(one, depth + 1) for name, one in value.items()} if depth < _DEEPEST else {}
+    return value
+
+
+def _whole_text(text: str) -> str:
+    """Return the text with "?" for each half of a character (a lone surrogate): of file names that are no UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _wrong_field(fact: object, fields: dict[str, Any]) -> str | None:

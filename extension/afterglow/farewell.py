@@ -17,10 +17,12 @@ REPORT_MS = 150  # how long SHUTDOWN waits for a report that the platform still 
 MOST_MS = 2000.0  # Lambda's budget where it names no deadline
 SPARE_MS = 300.0
 STEP_MS = 20.0
+LEAST_MS = 500.0  # below it the deadline is another clock's
 
 
-def on_shutdown(parts: Parts, reason: str, woke_ns: int) -> None:
-    """Tell all that there is to tell, and end."""
+def on_shutdown(parts: Parts, reason: str, woke_ns: int, deadline_ms: object = None) -> None:
+    """Tell all that there is to tell, metrics and losses first, and end."""
+    parts.teller.end_by(woke_ns + int((_left_ms(deadline_ms) - SPARE_MS) * 1e6))
     _drain(parts)
     if parts.state == State.RUNNING and parts.current is not None:
         parts.frozen.exclude(parts.current.invoked_ns, woke_ns)
@@ -34,6 +36,10 @@ def on_shutdown(parts: Parts, reason: str, woke_ns: int) -> None:
     took_ms = round((clock.mono_ns - woke_ns) / 1e6, 3)
     parts.teller.accept(Shutdown(round(clock.epoch_ms), reason, left, took_ms))
     parts.teller.flush(final=True)
+    if parts.teller.has_lost():  # what the last flush itself could not write
+        parts.teller.losses()
+        parts.teller.flush(final=True)
+    parts.teller.tell_last_bytes()
     parts.state = lifecycle.advance(parts.state, Event.SHUTDOWN)
 
 
@@ -47,14 +53,19 @@ def _tell_invocations(parts: Parts, woke_ns: int) -> None:
 
 def ship_the_rest(parts: Parts, deadline_ms: object) -> None:
     """Use what is left of SHUTDOWN's time, if there is a collector that has not got everything."""
-    now_ms = time.time() * 1000
-    given_ms = deadline_ms - now_ms if isinstance(deadline_ms, int) else MOST_MS
+    given_ms = deadline_ms - time.time() * 1000 if isinstance(deadline_ms, int) else MOST_MS
     until_ns = time.monotonic_ns() + int((min(given_ms, MOST_MS) - SPARE_MS) * 1e6)
     parts.teller.hurry()
     while parts.teller.ships() and time.monotonic_ns() < until_ns:
         parts.teller.ship(may_start=True)
         parts.poller.wait([], STEP_MS, parts.teller.poll_for())
     parts.teller.end_shipping()
+
+
+def _left_ms(deadline_ms: object) -> float:
+    """Return how much time there is; a deadline that makes no sense is none."""
+    left_ms = deadline_ms - time.time() * 1000 if isinstance(deadline_ms, int) else MOST_MS
+    return left_ms if LEAST_MS <= left_ms <= MOST_MS else MOST_MS
 
 
 def _drain(parts: Parts) -> None:
@@ -113,4 +124,5 @@ def _tell_losses(parts: Parts) -> None:
             teller.lose(of, reason, count)
     if parts.subscription is not None and parts.subscription.state not in ("asked", "subscribed", "not-supported"):
         teller.lose("subscription", parts.subscription.state)
+    teller.announce_last_bytes()
     teller.losses()

@@ -77,7 +77,7 @@ class FrozenTime:
                 kept.append(window)
             else:
                 kept += _parts_outside(window, start_ns, end_ns)
-        self.windows = kept
+        self.windows = kept[-KEPT_WINDOWS:]  # each may have become two
 
     def between_ns(self, start_ns: int, end_ns: int) -> int:
         """Return how much of the interval the environment lay frozen."""

@@ -15,6 +15,7 @@ from afterglow.state_findings import Seen, Whose, killed, piled
 from afterglow.teller import agent_cpu_ms
 
 MESSAGE_CHARACTERS = 256
+MOST_GONE = 256  # processes whose end is remembered
 Fact = dict[str, Any]
 
 
@@ -24,6 +25,8 @@ def read_facts(parts: Parts, ready: Container[int] | None = None) -> None:
         _READERS[fact["t"]](parts, pid, fact)
     for pid in parts.inbox.hung_up:
         parts.hung_up_ns[pid] = time.monotonic_ns()
+        if len(parts.hung_up_ns) > MOST_GONE:
+            del parts.hung_up_ns[next(gone for gone in parts.hung_up_ns if gone != parts.runtime_pid)]
         next_call.lose_hook(parts)
         if not parts.gets_invokes:
             from afterglow.farewell import closing  # noqa: PLC0415 - most environments end before they need it
@@ -57,6 +60,9 @@ def _on_init(parts: Parts, pid: int, fact: Fact) -> None:
 def _on_entered(parts: Parts, pid: int, fact: Fact) -> None:
     parts.poller.look_back()
     invokes.be_oneself(parts)
+    if parts.gets_invokes and not parts.recorder.may_begin(fact["id"]):
+        parts.teller.lose("fact", "entered-without-invoke")
+        return
     running = parts.recorder.begin(fact["id"], fact["at"], agent_cpu_ms(), invited=not parts.gets_invokes)
     running.pid = pid
     only_in = None if parts.gets_invokes else pid
@@ -139,6 +145,9 @@ def _on_found(parts: Parts, pid: int, fact: Fact) -> None:
         parts.lingering.announce(pid, announced)
     for cancelled in fact["lost"]:
         parts.lingering.cancelled(pid, cancelled)
+    if parts.lingering.refused:
+        parts.teller.lose("finding", "too-many-open", parts.lingering.refused)
+        parts.lingering.refused = 0
 
 
 def _on_pile(parts: Parts, pid: int, fact: Fact) -> None:
@@ -154,7 +163,11 @@ def _on_ended(parts: Parts, pid: int, fact: Fact) -> None:
 
 def _on_imports(parts: Parts, pid: int, fact: Fact) -> None:
     parts.recorder.hook_ms += fact["own"] / 1e6
-    parts.tell(parts.own_code.anatomy().hear(pid, fact))
+    anatomy = parts.own_code.anatomy()
+    parts.tell(anatomy.hear(pid, fact))
+    if anatomy.lost:
+        parts.teller.lose("fact", "imports-in-too-many-parts", anatomy.lost)
+        anatomy.lost = 0
 
 
 def _on_exit(parts: Parts, pid: int, fact: Fact) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from afterglow.records import Imports, Untouched
 
+MOST_LISTED = 256  # what a collector takes in one list
 HEAVY_MS = 10.0  # what would be worth a late import
 FAILED, NATIVE = 1, 2
 
@@ -34,6 +35,8 @@ def modules_of(parts: list[dict[str, Any]]) -> list[Module] | None:
     for part in parts:
         files = part["files"]
         for node in part["nodes"]:
+            if len(modules) == MOST_LISTED:
+                return modules  # parents come first: what is there is a tree
             parent, site = node[1], node[7]
             if not -1 <= parent < len(modules) or any(not 0 <= file < len(files) for file, _ in site):
                 return None

@@ -1,10 +1,12 @@
 """The hook's messages. In: the listener that boot opened. Out: facts, and counts of what could not be one.
 
-Bounded: so many peers, so many messages at a time; the kernel bounds the rest, and the sender counts its drops.
+Bounded: so many peers, so many messages at a time, so many files; the kernel bounds the rest, and the sender counts its
+drops. Who runs as another user is not listened to: on Lambda nobody does, on a developer's machine anybody may.
 """
 
 import _socket
 import os
+import stat
 import sys
 from collections.abc import Container, Iterator
 from typing import Any
@@ -15,7 +17,8 @@ from afterglow.facts import FactError, parse_fact
 MOST_PEERS = 64  # the runtime, and its forked workers under Managed Instances
 MOST_MESSAGES_AT_ONCE = 256
 LARGEST_MESSAGE_BYTES = 65_536
-_RIGHTS_BYTES = _socket.CMSG_SPACE(4)  # one file descriptor
+MOST_FILES = 64
+_RIGHTS_BYTES = _socket.CMSG_SPACE(4)  # one file descriptor, though two fit: the kernel fills what is there
 _SO_PEERCRED = 17  # asm-generic/socket.h; ``socket`` has the name, but costs 2 ms and 0.7 MB more than ``_socket``
 
 
@@ -29,6 +32,7 @@ class Inbox:
         self.files: dict[int, int] = {}  # pid → the file that its stacks are in
         self.seen = 0
         self.dropped: dict[str, int] = {}
+        self._users = (os.geteuid(), 0)
         self.hung_up: list[int] = []  # pids of runtime processes whose end of the socket has closed
 
     def descriptors(self) -> list[int]:
@@ -44,6 +48,10 @@ class Inbox:
                 continue
             peer.setblocking(False)
             credentials = peer.getsockopt(_socket.SOL_SOCKET, _SO_PEERCRED, 12)
+            if int.from_bytes(credentials[4:8], "little") not in self._users:
+                peer.close()
+                self._drop("of-another-user")
+                continue
             self.peers[peer.fileno()] = peer
             self.pids[peer.fileno()] = int.from_bytes(credentials[:4], "little")
 
@@ -77,13 +85,26 @@ class Inbox:
             message, ancillary = b"", []
         for level, kind, data in ancillary:
             if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
-                self._keep_file(self.pids[descriptor], int.from_bytes(data[:4], sys.byteorder))
+                self._take_files(self.pids[descriptor], data)
         if not message:
             self.peers.pop(descriptor).close()
             self.hung_up.append(self.pids[descriptor])
         return message
 
+    def _take_files(self, pid: int, rights: bytes) -> None:
+        """Keep the first file; all of them are ours now, whoever has sent them."""
+        files = [int.from_bytes(rights[at : at + 4], sys.byteorder) for at in range(0, len(rights) - 3, 4)]
+        for file in files[1:]:
+            os.close(file)
+        if files:
+            self._keep_file(pid, files[0])
+
     def _keep_file(self, pid: int, file: int) -> None:
+        """Keep the file if stacks can be read from it like from a memfd: a FIFO or a socket would end the profiling."""
+        if not stat.S_ISREG(os.fstat(file).st_mode) or (pid not in self.files and len(self.files) >= MOST_FILES):
+            os.close(file)
+            self._drop("file-not-taken")
+            return
         if pid in self.files:
             os.close(self.files[pid])
         self.files[pid] = file

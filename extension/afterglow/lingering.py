@@ -17,10 +17,12 @@ FINISHING_CPU_NS = 1_000_000
 KEPT_BEGINNINGS = 256
 CANCELLED = "cancelled by asyncio.run"
 DESTROYED = "destroyed while it was pending"
+MOST_PIECES = 1_000  # open at once; the hook finds 200 at a look
 KILLING_NS = 2_000_000_000
 """Lambda and RIE take up to 2 s from the first SIGTERM to the extension's SHUTDOWN."""
 
 Key = tuple[int, int]  # (pid, the hook's id)
+_KEPT = ("what", "name", "id", "n", "state", "at", "jobs", "pid", "worker", "burned")  # of a fact
 
 
 class Beginning(NamedTuple):
@@ -82,23 +84,32 @@ class Lingering:
         self.pieces: dict[Key, Piece] = {}
         self.beginnings: dict[str, Beginning] = {}  # by request id, in their order
         self.found = 0
+        self.refused = 0  # pieces beyond MOST_PIECES that have not been told
+        self._newest_ns = 0  # of all beginnings
 
     def began(self, request_id: str, index: int, at_ns: int, pid: int | None = None, trace: str | None = None) -> None:
         """Note that an invocation began; INVOKE and the hook both say so, the first one counts."""
         known = self.beginnings.get(request_id)
         if known is None:
             self.beginnings[request_id] = Beginning(at_ns, request_id, index, pid, trace)
+            self._newest_ns = max(self._newest_ns, at_ns)
             if len(self.beginnings) > KEPT_BEGINNINGS:
                 del self.beginnings[next(iter(self.beginnings))]
         elif trace is not None:  # INVOKE alone knows it
             self.beginnings[request_id] = known._replace(trace=trace)
 
-    def announce(self, pid: int, fact: dict[str, Any]) -> None:
-        """Note work that the hook has just found."""
+    def announce(self, pid: int, fact: dict[str, Any]) -> bool:
+        """Note work that the hook has just found; False if there is too much of it already."""
+        if len(self.pieces) >= MOST_PIECES:
+            self.refused += 1
+            return False
         self.found += 1
         beginning = self.beginnings.get(fact["id"])
         trace = None if beginning is None else beginning.trace
-        self.pieces[pid, fact["w"]] = Piece(f"{self.prefix}-{self.found}", fact, self.choose(fact["site"]), trace)
+        site = self.choose(fact["site"])
+        kept = {name: fact[name] for name in _KEPT}
+        self.pieces[pid, fact["w"]] = Piece(f"{self.prefix}-{self.found}", kept, site, trace)
+        return True
 
     def update(self, pid: int, work: int, cpu_ns: int | None, moved: bool) -> None:
         """Note that work is still there; ``moved``: it goes on now, and does not merely exist."""
@@ -152,8 +163,10 @@ class Lingering:
 
     def cancelled(self, pid: int, fact: dict[str, Any]) -> None:
         """Note a task that asyncio.run cut short: found, ended and lost in one."""
-        fact = {**fact, "w": -self.found - 1, "what": "asyncio-task", "jobs": 1, "pid": None, "worker": None}
-        self.announce(pid, fact)
+        fact = {**fact, "w": -self.found - 1, "what": "asyncio-task"}
+        fact |= {"jobs": 1, "pid": None, "worker": None, "burned": None}
+        if not self.announce(pid, fact):
+            return
         piece = self.pieces[pid, fact["w"]]
         piece.ended_ns, piece.reason = fact["at"], fact.get("reason", CANCELLED)
 
@@ -195,7 +208,9 @@ class Lingering:
             return
         found_ns = piece.fact["at"]
         self._date_the_end(piece)
-        later = next((b for b in self.beginnings.values() if b.at_ns > found_ns and b.pid in (None, pid)), None)
+        later = None
+        if self._newest_ns > found_ns:  # else there is none to be looked for
+            later = next((b for b in self.beginnings.values() if b.at_ns > found_ns and b.pid in (None, pid)), None)
         ended_ns = piece.ended_ns
         if ended_ns is not None:
             outlived = self.frozen.lay_between(found_ns, ended_ns)

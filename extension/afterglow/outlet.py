@@ -5,6 +5,7 @@ turns EMF into metrics: no egress, no permission, no call.
 """
 
 import os
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,6 +14,12 @@ from afterglow.emf import Emitter, encode
 from afterglow.records import Ending, Environment, Finding, Loss, Record, Sample, kind_of
 from afterglow.records import encode as encode_record
 from afterglow.settings import Settings
+
+RECORDS_AT_ONCE = 100  # in one write to a file
+OUT_OF_TIME = "no-time-left-at-shutdown"
+MOST_REASONS = 32  # of one kind, that are kept apart; some hold words of other processes
+REASON_CHARACTERS = 200
+OTHER_REASONS = "other-reasons"
 
 
 class Outlet(Protocol):
@@ -37,10 +44,16 @@ def write_all(fd: int, text: str) -> int:
     return written
 
 
+def is_due(until_ns: int | None) -> bool:
+    """Return whether there is no time left for more lines, at SHUTDOWN."""
+    return until_ns is not None and time.monotonic_ns() >= until_ns
+
+
 class Embedded:
     """Adds records up and prints EMF once per interval; prints each finding, and each loss, as a line of its own.
 
-    Where nothing was lost, DroppedRecords says 0, and there is no line.
+    Where nothing was lost, DroppedRecords says 0, and there is no line. At the end metrics and losses come first: for a
+    function that leaves much behind, the two seconds of SHUTDOWN are too short for all findings at 128 MB.
     """
 
     def __init__(self, settings: Settings, environment: Environment, write: Callable[[str], int]) -> None:
@@ -51,30 +64,41 @@ class Embedded:
         self.interval_ms = settings.flush_seconds * 1000
         self.write = write
         self.flushed_at_ms = environment.started_at_ms
-        self.lines: list[str] = []
+        self.until_ns: int | None = None  # monotonic: when there is no time any more
+        self.found: list[Finding | Ending] = []
+        self.losses: list[Loss] = []
         self.dropped: dict[str, int] = {}
 
     def accept(self, record: Record) -> None:
         """Add the record to its minute."""
         self.aggregate.add(self.environment, record)
-        found = self.findings and isinstance(record, (Finding, Ending))
-        if found or (isinstance(record, Loss) and record.dropped):
-            self.lines.append(encode_record(record))
+        if self.findings and isinstance(record, (Finding, Ending)):
+            self.found.append(record)
+        elif isinstance(record, Loss) and record.dropped:
+            self.losses.append(record)
 
     def flush(self, now_ms: int, *, final: bool) -> None:
         """Print findings at once, metrics when their interval has passed."""
-        lines, self.lines = self.lines, []
         if final or now_ms - self.flushed_at_ms >= self.interval_ms:
             self.flushed_at_ms = now_ms
             output = encode(self.aggregate.take_all(), self.emitter, now_ms)
-            lines += output.lines
             self._drop("older-than-cloudwatch-takes", output.too_old)
             self._drop("newer-than-cloudwatch-takes", output.too_new)
-        for line in lines:
-            try:
-                self.write(line + "\n")  # one write per line: a log event must not be torn apart
-            except OSError as error:
-                self._drop(f"stdout: {error.strerror}", 1)
+            for line in output.lines:
+                self._print(line)
+        losses, self.losses = self.losses, []
+        found, self.found = self.found, []
+        for record in (*losses, *found):
+            if is_due(self.until_ns) and not isinstance(record, Loss):
+                self._drop(OUT_OF_TIME, 1)
+            else:
+                self._print(encode_record(record))
+
+    def _print(self, line: str) -> None:
+        try:
+            self.write(line + "\n")  # one write per line: a log event must not be torn apart
+        except OSError as error:
+            self._drop(f"stdout: {error.strerror}", 1)
 
     def take_dropped(self) -> dict[str, int]:
         """Return what neither the aggregate nor stdout could take."""
@@ -97,24 +121,32 @@ class RecordLines:
 
     def __init__(self, environment: Environment, write: Callable[[str], int]) -> None:
         self.write = write
-        self.head = encode_record(environment)
-        self.lines: list[str] = []
+        self.environment = environment
+        self.until_ns: int | None = None  # as in Embedded
+        self.records: list[Record] = []
         self.dropped: dict[str, int] = {}
 
     def accept(self, record: Record) -> None:
         """Keep the record until the next flush."""
         if not isinstance(record, Sample):
-            self.lines.append(encode_record(record))
+            self.records.append(record)
 
     def flush(self, now_ms: int, *, final: bool) -> None:  # noqa: ARG002 - every flush writes everything
-        """Print what there is."""
-        lines, self.lines = self.lines, []
-        for line in [self.head, *lines] if lines else []:
+        """Print what there is, at the end findings last; what there was no time for is counted."""
+        records, self.records = self.records, []
+        if final:
+            records.sort(key=_is_finding)
+        for record in [self.environment, *records] if records else []:
+            if is_due(self.until_ns) and _is_finding(record):
+                self._drop(OUT_OF_TIME)
+                continue
             try:
-                self.write(line + "\n")
+                self.write(encode_record(record) + "\n")
             except OSError as error:
-                reason = f"stdout: {error.strerror}"
-                self.dropped[reason] = self.dropped.get(reason, 0) + 1
+                self._drop(f"stdout: {error.strerror}")
+
+    def _drop(self, reason: str) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
     def take_dropped(self) -> dict[str, int]:
         """Return what stdout did not take."""
@@ -127,32 +159,49 @@ class RecordsFile:
 
     def __init__(self, path: str, environment: Environment) -> None:
         self.path = path
-        self.lines = [encode_record(environment)]
+        self.until_ns: int | None = None  # as in Embedded
+        self.records: list[Record] = [environment]
         self.dropped: dict[str, int] = {}
 
     def accept(self, record: Record) -> None:
         """Keep the record until the next flush."""
-        self.lines.append(encode_record(record))
+        self.records.append(record)
 
     def flush(self, now_ms: int, *, final: bool) -> None:  # noqa: ARG002 - every flush writes everything
-        """Append what there is."""
-        lines, self.lines = self.lines, []
-        if not lines:
-            return
+        """Append what there is, at the end findings last; what there was no time for is counted."""
+        records, self.records = self.records, []
+        late = [record for record in records if _is_finding(record)] if final else []
+        first = [record for record in records if not _is_finding(record)] if final else records
+        if first:
+            self._append(first)
+        for start in range(0, len(late), RECORDS_AT_ONCE):
+            if is_due(self.until_ns):
+                self._drop(OUT_OF_TIME, len(late) - start)
+                return
+            self._append(late[start : start + RECORDS_AT_ONCE])
+
+    def _append(self, records: list[Record]) -> None:
+        text = "".join(f"{encode_record(record)}\n" for record in records)
         try:
             fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
-                write_all(fd, "\n".join(lines) + "\n")
+                write_all(fd, text)
             finally:
                 os.close(fd)
         except OSError as error:
-            reason = f"records file: {error.strerror}"
-            self.dropped[reason] = self.dropped.get(reason, 0) + len(lines)
+            self._drop(f"records file: {error.strerror}", len(records))
+
+    def _drop(self, reason: str, count: int) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def take_dropped(self) -> dict[str, int]:
         """Return what the disk did not take."""
         dropped, self.dropped = self.dropped, {}
         return dropped
+
+
+def _is_finding(record: Record) -> bool:
+    return isinstance(record, Finding)
 
 
 class Ledger:
@@ -169,6 +218,9 @@ class Ledger:
     def drop(self, kind: str, reason: str, count: int = 1) -> None:
         """Count what did not get through."""
         reasons = self.dropped.setdefault(kind, {})
+        reason = reason[:REASON_CHARACTERS]
+        if reason not in reasons and len(reasons) >= MOST_REASONS:
+            reason = OTHER_REASONS
         reasons[reason] = reasons.get(reason, 0) + count
 
     def take(self, at_ms: int) -> list[Loss]:
@@ -193,6 +245,13 @@ class Outlets:
         self.ledger.see(kind_of(record))
         for outlet in self.outlets:
             outlet.accept(record)
+
+    def end_by(self, until_ns: int) -> None:
+        """Divide the time that is left among the outlets that have a choice of what to leave out."""
+        now_ns = time.monotonic_ns()
+        timed = [outlet for outlet in self.outlets if isinstance(outlet, (Embedded, RecordLines, RecordsFile))]
+        for number, outlet in enumerate(timed, 1):
+            outlet.until_ns = now_ns + (until_ns - now_ns) * number // len(timed)
 
     def flush(self, now_ms: int, *, final: bool = False) -> None:
         """Let each outlet write what is due."""

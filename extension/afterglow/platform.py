@@ -6,6 +6,10 @@ same in all three schemas. Anything that is not as documented becomes None, neve
 
 from typing import Any, NamedTuple
 
+from afterglow.facts import cut
+
+MOST_NUMBER = 1 << 53  # milliseconds, megabytes, bytes: what is more was not measured
+
 
 class Said(NamedTuple):
     """One statement of the platform's. ``about`` is a request id, ``init``, ``restore`` or ``logs``."""
@@ -22,11 +26,11 @@ def translate(event: dict[str, Any]) -> Said | None:
 
 
 def _number(value: Any) -> float | None:
-    return value if type(value) in (int, float) and value >= 0 else None
+    return value if type(value) in (int, float) and 0 <= value <= MOST_NUMBER else None
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return cut(value) if isinstance(value, str) and value else None
 
 
 def _metrics(record: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from afterglow.running import Closing, Context, Exit, Running, ending_of, invoca
 MOST_INVOCATIONS = 64  # open at once; past this the oldest is told as it stands
 REPORT_WITHIN_NS = 1_000_000_000  # awake; Lambda buffers telemetry for at least 25 ms, and a freeze holds it back
 REPORT_ALONE_WITHIN_NS = 3_000_000_000  # Managed Instances, where we let it be buffered for a second
+MOST_UNINVITED = 16  # that the hook has told of and INVOKE has not: Lambda sends it first, we read it a little later
 MOST_EARLY = 64  # invocations that the platform has spoken of, and nobody else yet
 MOST_TOLD = 256  # whose ids are remembered
 
@@ -60,6 +61,7 @@ class Recorder:
         self.closing: Closing | None = None
         self.exited: Exit | None = None  # what Init called that ends its process
         self.count = 0
+        self.uninvited = 0  # begun without INVOKE, which has not come since
         self.first_invoked_ns = 0
         self.last_returned_ns: int | None = None
         self.hook_ms = 0.0
@@ -67,10 +69,18 @@ class Recorder:
     def invited(self, request_id: str, trace: str | None) -> None:
         """Note that INVOKE has been read, and its trace; facts that have overtaken it wait for that."""
         running = self.running.get(request_id)
+        if running is None and request_id in self.told:
+            self.uninvited = max(0, self.uninvited - 1)
         if running is not None:
+            self.uninvited -= not running.is_invited
             running.is_invited, running.trace = True, trace
         elif request_id not in self.told and len(self.invited_early) < MOST_EARLY:
             self.invited_early[request_id] = trace
+
+    def may_begin(self, request_id: str) -> bool:
+        """Return whether the hook's word is enough: of so many invocations, while INVOKE is on its way."""
+        known = request_id in self.running or request_id in self.invited_early or request_id in self.said_early
+        return known or self.uninvited < MOST_UNINVITED
 
     def begin(self, request_id: str, at_ns: int, agent_cpu_ms: float, *, invited: bool = True) -> Running:
         """Note INVOKE or the hook's ``entered``, whichever comes first; ``invited``: no INVOKE is still to come."""
@@ -85,6 +95,7 @@ class Recorder:
         running = self.running[request_id] = Running(request_id, self.count, at_ns, agent_cpu_ms)
         running.platform.update(self.said_early.pop(request_id, {}))
         running.is_invited = invited or request_id in self.invited_early
+        self.uninvited += not running.is_invited
         running.trace = self.invited_early.pop(request_id, None)
         since_ns = self.last_returned_ns if self.last_returned_ns is not None else self.boot.registered_ns
         running.frozen_ms = round(self.frozen.between_ns(since_ns, at_ns) / 1e6, 3)

@@ -40,7 +40,10 @@ def ask_for_stacks(pid: int) -> bool:
 
 def read_words(descriptor: int, most_bytes: int = 262_144) -> str:
     """Return what stands in the runtime's file, from its beginning."""
-    return os.pread(descriptor, most_bytes, 0).decode("utf-8", "replace")
+    try:
+        return os.pread(descriptor, most_bytes, 0).decode("utf-8", "replace")
+    except OSError:  # another process gave it to us, and may have opened it for writing alone
+        return ""
 
 
 def last_words(text: str, *, asked: bool) -> str:
@@ -88,4 +91,4 @@ def _frame(line: str) -> Frame | None:
     """``  File "/var/task/app.py", line 7 in handler``."""
     file, quote, rest = line[len('  File "') :].rpartition('", line ')
     number, _, function = rest.partition(" in ")
-    return (file, int(number), function) if quote and number.isdigit() else None
+    return (file, int(number), function) if quote and number.isdecimal() and len(number) < 10 else None

@@ -70,6 +70,31 @@ class Teller:
         """Write what is due."""
         self._open().flush(round(time.time() * 1000), final=final)
 
+    def end_by(self, until_ns: int) -> None:
+        """Know when SHUTDOWN's time is up (monotonic): findings that are not out by then are counted instead."""
+        self._open().end_by(until_ns)
+
+    def announce_last_bytes(self) -> None:
+        """Count the record that ``tell_last_bytes`` will tell: the ledger comes before it."""
+        if self._files():
+            self.see("overhead", 1)
+
+    def tell_last_bytes(self) -> None:
+        """Tell the local run what the last flush has printed: the metrics, where that is a metric, are out already."""
+        written, self.bytes_out = self.bytes_out, 0
+        for file in self._files():
+            file.accept(Overhead(round(time.time() * 1000), 0.0, self.agent_rss_bytes(), 0.0, written))
+            file.flush(0, final=True)
+
+    def _files(self) -> list[RecordsFile]:
+        """Return the files that hold what else only is printed; what is shipped is counted by the one who takes it."""
+        outlets = self._open().outlets
+        return [outlet for outlet in outlets if isinstance(outlet, RecordsFile)] if self.shipper is None else []
+
+    def has_lost(self) -> bool:
+        """Return whether the ledger has something to say that has not been told."""
+        return bool(self._open().ledger.dropped)
+
     def lose(self, of: str, reason: str, count: int = 1) -> None:
         """Note what was seen and could not be kept."""
         self.see(of, count)

@@ -22,7 +22,7 @@ from tests.unit.sample_runs import (
     resumed,
 )
 
-from afterglow.records import Environment, Loss, Record
+from afterglow.records import Environment, Loss, Record, Shutdown
 from afterglow_collector.document import RunFacts, build_document
 from afterglow_collector.report import render
 from afterglow_collector.words import UNKNOWN
@@ -280,6 +280,13 @@ def test_a_ledger_that_does_not_add_up_is_shown_as_such() -> None:
     text = sentence(rendered([*records(), Loss(START_MS, "finding", 5, 3, {})]))
 
     assert "finding: 2 of 5 not accounted for" in text
+
+
+def test_an_environment_that_ended_before_all_was_told_is_owned_up_to() -> None:
+    cut_short = [record for record in records() if not isinstance(record, Shutdown)]
+
+    assert "Environment 1 ended before Afterglow had told all of it" in sentence(rendered(cut_short))
+    assert "ended before Afterglow" not in sentence(rendered(records()))
 
 
 def test_sources_are_named_where_they_differ() -> None:

@@ -23,9 +23,10 @@ from afterglow_collector.collect.service import Post, Service
 from afterglow_collector.collect.state import Rules, State, StateError
 from afterglow_collector.collect.store import Folders, StoreError, load_state, open_folders, open_outbox
 from afterglow_collector.collect.tokens import TokenError, Tokens
-from afterglow_collector.sinks import SinkRunner
+from afterglow_collector.sinks import Policy, SinkRunner
+from afterglow_collector.sinks.allowance import Allowance
 from afterglow_collector.sinks.contract import RECORD, Sink
-from afterglow_collector.sinks.spec import SpecError, make_sinks
+from afterglow_collector.sinks.spec import SpecError, allowance_of, make_sinks
 
 LOG = logging.getLogger(__name__)
 
@@ -59,12 +60,13 @@ def assemble(options: Options, environ: Mapping[str, str], post: Post) -> Parts:
     """Open everything, restore the state, replay the journal."""
     try:
         tokens = Tokens(options.tokens, options.token_file)
-        sinks = [sink for text in options.sink for sink in make_sinks(text, environ)]
+        sinks = [(sink, allowance_of(text)) for text in options.sink for sink in make_sinks(text, environ)]
         durable = options.durability == "disk"
         folders, lock = open_folders(options.data if durable else options.data / VOLATILE)
         core = _assembled(options, sinks, folders, post)
         service = Service(options, core.intake, core.publisher, tokens, post)
         connections = service.connections
+        service.troubles = lambda: [words for runner in core.runners if (words := runner.trouble()) is not None]
         service.expose = make_exposition(core.intake, core.publisher, core.runners, lambda: len(connections))
         return Parts(service, core.intake.journal, core.publisher, core.runners, lock)
     except (TokenError, SpecError, StoreError, StateError) as error:
@@ -81,15 +83,16 @@ class _Core(NamedTuple):
     runners: list[SinkRunner]
 
 
-def _assembled(options: Options, sinks: list[Sink], folders: Folders, post: Post) -> _Core:
+def _assembled(options: Options, sinks: list[tuple[Sink, Allowance]], folders: Folders, post: Post) -> _Core:
     outbox = open_outbox(folders)
     for words in outbox.damage:
         LOG.error("outbox: %s", words)
-    runners = [SinkRunner(sink, outbox, folders.cursors) for sink in _named_apart(sinks)]
+    _check_names([sink.name for sink, _ in sinks])
+    runners = [SinkRunner(sink, outbox, folders.cursors, Policy(allowance=most)) for sink, most in sinks]
     emitter = Emitter(options.namespace, options.dimensions, options.emf_values)
     publisher = Publisher(outbox, folders.checkpoints, emitter, runners)
     state = _restored_state(options, folders)
-    passes_on = any(RECORD in sink.kinds for sink in sinks)
+    passes_on = any(RECORD in sink.kinds for sink, _ in sinks)
     intake = Intake(state, _bounds(options), Counts(), None, _pass_now(publisher) if passes_on else None)
     if options.durability == "disk":
         _replay(folders.journal, intake, publisher)
@@ -102,12 +105,10 @@ def _assembled(options: Options, sinks: list[Sink], folders: Folders, post: Post
     return _Core(intake, publisher, runners)
 
 
-def _named_apart(sinks: list[Sink]) -> list[Sink]:
-    names = [sink.name for sink in sinks]
+def _check_names(names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise StartError(f"--sink: two sinks are called {twice[0]!r}; they would share a cursor")
-    return sinks
 
 
 def _bounds(options: Options) -> Bounds:

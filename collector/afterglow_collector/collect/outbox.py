@@ -104,6 +104,18 @@ class Outbox:
                 break
         return found[:limit]
 
+    def last_seq_beyond(self, most_bytes: int | None) -> int:
+        """Return the last number that has to go for all after it to take ``most_bytes`` at most; 0 if none has."""
+        if most_bytes is None:
+            return 0
+        left = most_bytes
+        with self._lock:
+            for place in reversed(self._places):
+                left -= place.end - place.start
+                if left < 0:
+                    return place.last
+        return 0
+
     def trim(self, before_seq: int) -> None:
         """Remove the segments that hold only entries below ``before_seq``; the last one stays."""
         with self._lock:

@@ -23,6 +23,7 @@ class Asked(Protocol):
     """What the answers ask of the service."""
 
     expose: Callable[[], bytes]
+    troubles: Callable[[], list[str]]
     state: State
 
     def problem(self) -> str | None:
@@ -44,7 +45,10 @@ def _healthy(_: Asked) -> Answer:
 
 def _ready(service: Asked) -> Answer:
     problem = service.problem()
-    return Answer(200, b"ready\n", TEXT) if problem is None else answers.try_again(503, problem, 5)
+    if problem is not None:
+        return answers.try_again(503, problem, 5)
+    lines = ["ready", *service.troubles()]  # what a sink does not take waits: the collector takes batches all the same
+    return Answer(200, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"), TEXT)
 
 
 def _metrics(service: Asked) -> Answer:

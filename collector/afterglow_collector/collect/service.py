@@ -60,6 +60,7 @@ class Service:
         self.max_connections = options.max_connections
         self.stopping = False
         self.expose: Callable[[], bytes] = bytes
+        self.troubles: Callable[[], list[str]] = list
         self._closing_before = self.state.closed_before
         self._close_under_way = False
         self._snapshot_under_way = False

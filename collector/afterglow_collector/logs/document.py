@@ -83,6 +83,7 @@ def _figures(figures: Statistics) -> dict[str, Any]:
             "import_ms": summary(distributions["import_ms"]),
         },
         "unread": {"broken": counts["broken"], "enormous": counts["enormous"]},
+        "repeated_reports": counts["repeated"],
     }
 
 

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from afterglow.emf import Emitter
 from afterglow.settings import Settings, from_env
 from afterglow_collector.logs.pipeline import Item, Pipeline
-from afterglow_collector.logs.subscription import Delivery, DeliveryError, kinesis_items, read_delivery
+from afterglow_collector.logs.subscription import Delivery, DeliveryError, direct_data, kinesis_items, read_delivery
 from afterglow_collector.sinks.backoff import Backoff
-from afterglow_collector.sinks.contract import Sink, SinkBatch, SinkRefused, SinkRetry
+from afterglow_collector.sinks.contract import UNMAKEABLE, Sink, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.spec import make_sinks
 
 TRIES = 3
@@ -58,8 +58,10 @@ class LogsFunction(NamedTuple):
             self.pipeline.discard()  # what is left after a failure will be delivered again
 
     def _handled(self, event: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(event, dict):
+            raise DeliveryError("this event is no object")
         if "awslogs" in event:
-            self._add(event["awslogs"]["data"])
+            self._add(direct_data(event))
             self._flush()
             return {}
         if "Records" in event:
@@ -92,7 +94,9 @@ class LogsFunction(NamedTuple):
                 raise
             _say(skipped=str(error))
             delivery = Delivery("", "", [])
-        self.pipeline.add(delivery)
+        repeated = self.pipeline.add(delivery)
+        if repeated:
+            _say(repeated_reports=repeated, group=delivery.group, stream=delivery.stream)
 
     def _flush(self) -> None:
         now_ms = self.clock_ms()
@@ -116,20 +120,37 @@ _KEPT: dict[str, LogsFunction] = {}
 
 
 def _send(sink: Sink, items: list[Item], now_ms: int) -> dict[str, int]:
-    """Send with a few tries; return what was refused, by reason, or raise the last SinkRetry."""
+    """Send with a few tries; return what was refused, by reason, or raise the last SinkRetry.
+
+    What is refused as a whole, or runs into a bug of the sink's, is halved until the item is found that spoils it.
+    """
     refused: dict[str, int] = {}
-    for failures in range(1, TRIES + 1):
+    parts, failures = [items], 0
+    while parts:
+        part = parts.pop()
         try:
-            return _add_up(refused, sink.send(SinkBatch(items, now_ms)))
+            _add_up(refused, sink.send(SinkBatch(part, now_ms)))
         except SinkRefused as no:
-            return _add_up(refused, {no.reason: len(items)})
+            parts += _halved(part, no.reason, refused)
+        except UNMAKEABLE as bug:
+            parts += _halved(part, f"bug: {type(bug).__name__}", refused)
         except SinkRetry as retry:
             _add_up(refused, retry.refused)
-            items = items if retry.remaining is None else list(retry.remaining)  # type: ignore[arg-type]  # our own
+            parts.append(part if retry.remaining is None else list(retry.remaining))  # type: ignore[arg-type]  # our own
+            failures += 1
             if failures == TRIES:
                 raise
             time.sleep(BACKOFF.wait_s(failures, 1.0, retry.after_s and min(retry.after_s, 1.0)))
-    raise AssertionError("TRIES is at least 1")
+    return refused
+
+
+def _halved(items: list[Item], reason: str, refused: dict[str, int]) -> list[list[Item]]:
+    """Return both halves, the second one first; nothing for an item that is refused alone, which is counted."""
+    if len(items) == 1:
+        _add_up(refused, {reason: 1})
+        return []
+    middle = len(items) // 2
+    return [items[middle:], items[:middle]]
 
 
 def _add_up(into: dict[str, int], counts: Mapping[str, int]) -> dict[str, int]:

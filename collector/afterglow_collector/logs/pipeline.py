@@ -18,6 +18,7 @@ from afterglow_collector.logs.as_records import records_of
 from afterglow_collector.logs.fetch import LogEvent
 from afterglow_collector.logs.message import Verdict, read_message
 from afterglow_collector.logs.origin import environment_of
+from afterglow_collector.logs.recent import RecentReports
 from afterglow_collector.logs.report_line import InitReport, Report
 from afterglow_collector.logs.subscription import Delivery
 from afterglow_collector.sinks.contract import EMF, FINDING, RECORD
@@ -45,14 +46,16 @@ class Pipeline:
         self.report_groups = report_groups
         self._environments: OrderedDict[str, Environment] = OrderedDict()
         self._items: list[Item] = []
+        self._recent = RecentReports()
 
-    def add(self, delivery: Delivery) -> None:
-        """Take in one stream's events."""
+    def add(self, delivery: Delivery) -> int:
+        """Take in one stream's events; return how many REPORT lines repeat one that has counted."""
+        repeated = 0
         records: list[Record] = []
         lost: dict[str, int] = {}
         reports_count = any(fnmatchcase(delivery.group, pattern) for pattern in self.report_groups)
-        for event in delivery.events:
-            found = read_message(event.message)
+        every = [(event, read_message(event.message)) for event in delivery.events]
+        for event, found in every:
             if isinstance(found, Verdict):
                 if found is not Verdict.OTHER:
                     lost[found.value] = lost.get(found.value, 0) + 1
@@ -61,6 +64,7 @@ class Pipeline:
             elif not isinstance(found, Report):
                 records.append(found)
             elif reports_count:
+                repeated += self._recent.is_repeated(delivery.stream, found.request_id)
                 self._learn(delivery, event, found.memory_mb)
                 records.extend(records_of(found, event.at_ms))
         if lost:
@@ -68,6 +72,7 @@ class Pipeline:
             records.append(Loss(delivery.events[0].at_ms, "log-line", seen, len(records), lost))
         if records:
             self._take(delivery, records)
+        return repeated
 
     def take_items(self, now_ms: int) -> tuple[list[Item], dict[str, int]]:
         """Return what there is to send, and what was dropped on the way, by reason; and start anew."""

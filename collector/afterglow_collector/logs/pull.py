@@ -4,7 +4,7 @@ A slice is an hour or less of one group. When its last page is in, its figures a
 cursor is saved; until then they are apart, so that an interruption loses one slice's reading and nothing else.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ from afterglow_collector.logs.cursor import Progress
 from afterglow_collector.logs.fetch import LogEvent, fetch_events
 from afterglow_collector.logs.message import read_message
 from afterglow_collector.logs.origin import origin_of
+from afterglow_collector.logs.recent import RecentReports
+from afterglow_collector.logs.report_line import Report
 from afterglow_collector.logs.statistics import Statistics
 
 SLICE_MS = 3_600_000
@@ -56,15 +58,28 @@ def pull(
     groups: dict[str, Progress],
     save: Callable[[], None],
     read: Callable[[Slice, int], None],
+    *,
+    may_go: Container[str] = (),
 ) -> dict[str, Statistics]:
     """Read the slices, moving ``groups`` on and saving them; return the figures of what is not yet settled.
 
-    ``read`` is told of each slice that is done, with the number of its events.
+    ``read`` is told of each slice that is done, with the number of its events; a group of ``may_go`` may have been
+    deleted since it was found.
     """
     unsettled: dict[str, Statistics] = {}
+    gone: set[str] = set()
     for piece in slices:
         figures: dict[str, Statistics] = {}
-        events = add_events(figures, piece.group, fetch_events(client, piece.group, piece.from_ms, piece.to_ms))
+        try:
+            events = _events_of(client, piece, figures) if piece.group not in gone else None
+        except client.exceptions.ResourceNotFoundException:
+            if piece.group not in may_go:
+                raise
+            gone.add(piece.group)
+            events = None
+        if events is None:
+            read(piece, 0)  # what was read of it before it was deleted counts; the other groups are read on
+            continue
         if piece.settled:
             before = groups[piece.group]
             absorb(before.functions, figures)
@@ -76,12 +91,19 @@ def pull(
     return unsettled
 
 
+def _events_of(client: Any, piece: Slice, figures: dict[str, Statistics]) -> int:
+    return add_events(figures, piece.group, fetch_events(client, piece.group, piece.from_ms, piece.to_ms))
+
+
 def add_events(figures: dict[str, Statistics], group: str, events: Iterable[LogEvent]) -> int:
     """Add the events to their functions' figures; return how many there were."""
-    count = 0
+    count, recent = 0, RecentReports()
     for event in events:
-        function = origin_of(group, event.stream).function
-        figures.setdefault(function, Statistics()).add(read_message(event.message))
+        statistics = figures.setdefault(origin_of(group, event.stream).function, Statistics())
+        found = read_message(event.message)
+        statistics.add(found)
+        if isinstance(found, Report):
+            statistics.counts["repeated"] += recent.is_repeated(event.stream, found.request_id)
         count += 1
     return count
 

@@ -12,14 +12,34 @@ An Init that did not succeed has a line of its own, once for each try, with no i
 
     INIT_REPORT Init Duration: 9999.87 ms   Phase: init   Status: timeout
 
-or ``platform.initReport`` with ``{"phase", "status", "errorType", "metrics": {"durationMs"}}``.
+or ``platform.initReport`` with ``{"phase", "status", "errorType", "metrics": {"durationMs"}}``. A restore from a
+snapshot has RESTORE_REPORT and ``platform.restoreReport``.
+
+Nothing shows that a line is Lambda's own: a function may print the same. So what no invocation can have taken is no
+report: more than 15 minutes, more than 10,240 MB.
 """
 
 import re
 from typing import Any, NamedTuple
 
-FIELD = re.compile(r"([A-Z][A-Za-z]*(?: [A-Z][A-Za-z]*)*): ([^\t\n]+)")
-NUMBER = re.compile(r"(\d+(?:\.\d+)?) (?:ms|MB)\Z")
+from afterglow_collector.plausible import is_utf8
+
+MAX_CHARACTERS = 4096  # a report with X-Ray's fields has some 300
+MAX_MS = 900_000 + 60_000  # a function's longest timeout, and a minute: billed duration holds Init, and is rounded up
+MAX_MEMORY_MB = 10_240
+MAX_NAME = 256  # characters of an id, a status, an error's class
+
+NUMBER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) (?:ms|MB)\Z")
+
+FIELDS = (
+    ("Duration", "durationMs"),
+    ("Billed Duration", "billedDurationMs"),
+    ("Memory Size", "memorySizeMB"),
+    ("Max Memory Used", "maxMemoryUsedMB"),
+    ("Init Duration", "initDurationMs"),
+    ("Restore Duration", "restoreDurationMs"),
+)
+"""The figures, by their names in both formats; a report need not have the last two."""
 
 
 class Report(NamedTuple):
@@ -47,21 +67,12 @@ def report_of_text(message: str) -> Report | None:
     """Return what a REPORT line says."""
     if not message.startswith("REPORT RequestId: "):
         return None
-    fields = dict(FIELD.findall(message[len("REPORT ") :]))
-    duration, billed = _number(fields, "Duration"), _number(fields, "Billed Duration")
-    memory, used = _number(fields, "Memory Size"), _number(fields, "Max Memory Used")
-    if duration is None or billed is None or memory is None or used is None:
-        return None
-    return Report(
-        fields["RequestId"].strip(),
-        duration,
-        int(billed),
-        int(memory),
-        int(used),
-        _number(fields, "Init Duration"),
-        _number(fields, "Restore Duration"),
-        fields.get("Status", "unknown").strip(),
-        fields.get("Error Type", "").strip() or None,
+    fields = _fields(message, "REPORT ")
+    return _report(
+        fields["RequestId"],
+        [_number(fields, name) for name, _ in FIELDS],
+        fields.get("Status", "unknown"),
+        fields.get("Error Type") or None,
     )
 
 
@@ -71,34 +82,25 @@ def report_of_json(document: dict[str, Any]) -> Report | None:
     metrics = record.get("metrics") if isinstance(record, dict) else None
     if document.get("type") != "platform.report" or not isinstance(record, dict) or not isinstance(metrics, dict):
         return None
-    numbers = [metrics.get(name) for name in ("durationMs", "billedDurationMs", "memorySizeMB", "maxMemoryUsedMB")]
-    request_id = record.get("requestId")
-    if not isinstance(request_id, str) or not all(_is_amount(number) for number in numbers):
-        return None
-    duration, billed, memory, used = numbers
-    return Report(
-        request_id,
-        float(duration),  # type: ignore[arg-type]  # checked just before, as are the three below
-        int(billed),  # type: ignore[arg-type]
-        int(memory),  # type: ignore[arg-type]
-        int(used),  # type: ignore[arg-type]
-        _optional(metrics.get("initDurationMs")),
-        _optional(metrics.get("restoreDurationMs")),
+    return _report(
+        record.get("requestId"),
+        [metrics.get(name) for _, name in FIELDS],
         str(record.get("status", "unknown")),
         str(record["errorType"]) if record.get("errorType") else None,
     )
 
 
 def init_report_of_text(message: str) -> InitReport | None:
-    """Return what an INIT_REPORT line says."""
-    fields = dict(FIELD.findall(message[len("INIT_REPORT ") :]))
-    if "Init Duration" not in fields:
+    """Return what an INIT_REPORT line says, or a RESTORE_REPORT."""
+    kind, _, _ = message.partition(" ")
+    fields = _fields(message, f"{kind} ")
+    if "Init Duration" not in fields and "Restore Duration" not in fields:
         return None
-    return InitReport(fields.get("Status", "unknown").strip(), fields.get("Error Type", "").strip() or None)
+    return InitReport(fields.get("Status", "unknown"), fields.get("Error Type") or None)
 
 
 def init_report_of_json(document: dict[str, Any]) -> InitReport | None:
-    """Return what a ``platform.initReport`` event says."""
+    """Return what a ``platform.initReport`` event says, or a ``platform.restoreReport``."""
     record = document.get("record")
     if not isinstance(record, dict):
         return None
@@ -107,14 +109,39 @@ def init_report_of_json(document: dict[str, Any]) -> InitReport | None:
     )
 
 
-def _number(fields: dict[str, str], name: str) -> float | None:
-    match = NUMBER.match(fields.get(name, "").strip())
-    return float(match[1]) if match else None
+def _fields(message: str, head: str) -> dict[str, str]:
+    """Return what stands between the tabs, by name; a line that is longer than any report has nothing."""
+    if len(message) > MAX_CHARACTERS:
+        return {"RequestId": ""}
+    parts = (part.partition(": ") for part in message[len(head) :].replace("\n", "\t").split("\t"))
+    return {name.strip(): value.strip() for name, _, value in parts}
 
 
-def _is_amount(value: object) -> bool:
-    return type(value) in (int, float) and 0 <= value < 1e15  # type: ignore[operator]  # narrowed by type() just before
+def _report(request_id: object, numbers: list[Any], status: str, error_type: str | None) -> Report | None:
+    """Return the report if all of it can be: whatever a function prints may look like one."""
+    duration, billed, memory, used, init, restore = numbers
+    needed = (duration, MAX_MS), (billed, MAX_MS), (memory, MAX_MEMORY_MB), (used, MAX_MEMORY_MB)
+    if not all(_is_amount(number, most) for number, most in needed):
+        return None
+    if not all(number is None or _is_amount(number, MAX_MS) for number in (init, restore)):
+        return None
+    if not isinstance(request_id, str) or not all(map(_is_name, (request_id, status, error_type or "-"))):
+        return None
+    init_ms, restore_ms = (None if number is None else float(number) for number in (init, restore))
+    figures = float(duration), int(billed), int(memory), int(used), init_ms, restore_ms
+    return Report(request_id, *figures, status, error_type)
 
 
-def _optional(value: object) -> float | None:
-    return float(value) if _is_amount(value) else None  # type: ignore[arg-type]  # a number, as just checked
+def _number(fields: dict[str, str], name: str) -> float | str | None:
+    """Return a field's number; its text if it is none, and None where it is missing."""
+    text = fields.get(name)
+    match = NUMBER.match(text) if text is not None else None
+    return float(match[1]) if match else text
+
+
+def _is_amount(value: object, most: float) -> bool:
+    return type(value) in (int, float) and 0 <= value <= most  # type: ignore[operator]  # narrowed by type() just before
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= MAX_NAME and is_utf8(text)

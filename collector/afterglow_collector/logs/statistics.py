@@ -17,7 +17,7 @@ TIMED = ("duration_ms", "init_ms", "restore_ms", "max_memory_mb", "import_ms")
 
 COUNTED = (
     *("reports", "cold_starts", "failed_inits", "restores", "errors", "timeouts", "billed_ms", "billed_mb_ms"),
-    *("records", "lingering", "resumed", "lost", "broken", "enormous"),
+    *("records", "lingering", "resumed", "lost", "broken", "enormous", "repeated"),
 )
 FAILED = frozenset(("error", "failure", "timeout"))
 

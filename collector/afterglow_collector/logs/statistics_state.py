@@ -5,6 +5,9 @@ from typing import Any
 from afterglow.distribution import HIGHEST_BIN, ZERO_BIN, Distribution
 from afterglow_collector.logs.statistics import COUNTED, TIMED, Statistics
 
+ADDED = frozenset(("repeated",))
+"""Counts that cursors of an earlier version have not."""
+
 
 def to_state(functions: dict[str, Statistics]) -> dict[str, Any]:
     """Return all figures as plain JSON values."""
@@ -35,7 +38,7 @@ def _state_of(statistics: Statistics) -> dict[str, Any]:
 def _statistics(fields: dict[str, Any]) -> Statistics:
     statistics = Statistics()
     for name in COUNTED:
-        statistics.counts[name] = _whole(fields["counts"][name])
+        statistics.counts[name] = _whole(fields["counts"].get(name, 0) if name in ADDED else fields["counts"][name])
     statistics.memory_mb = {int(mb): _whole(count) for mb, count in fields["memory_mb"].items()}
     statistics.arch = None if fields["arch"] is None else str(fields["arch"])
     for name, (sum_milli, min_milli, max_milli, bins) in fields["distributions"].items():

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from afterglow_collector.logs.fetch import LogEvent
+from afterglow_collector.plausible import MAX_WHOLE
 
 MAX_BYTES = 64 * 1024 * 1024
 """Decompressed. A Kinesis record holds 10 MiB at most, and log text shrinks to a tenth; beyond it lies a bomb."""
@@ -35,9 +36,11 @@ class DeliveryError(ValueError):
 def read_delivery(data: str) -> Delivery:
     """Return what base64 data holds."""
     try:
-        document = json.loads(_inflated(b64decode(data, validate=True)))
-    except binascii.Error as error:
+        packed = b64decode(data, validate=True)
+    except (binascii.Error, ValueError, TypeError) as error:
         raise DeliveryError(f"not base64: {error}") from None
+    try:
+        document = json.loads(_inflated(packed))
     except (ValueError, RecursionError) as error:
         raise DeliveryError(str(error) if isinstance(error, DeliveryError) else f"not JSON: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.get("logEvents"), list):
@@ -49,8 +52,20 @@ def read_delivery(data: str) -> Delivery:
 
 
 def kinesis_items(event: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return each record's sequence number and its base64 data, in order."""
-    return [(record["kinesis"]["sequenceNumber"], record["kinesis"]["data"]) for record in event["Records"]]
+    """Return each record's sequence number and its base64 data, in order; DeliveryError if it is no Kinesis event."""
+    try:
+        return [(record["kinesis"]["sequenceNumber"], record["kinesis"]["data"]) for record in event["Records"]]
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise DeliveryError(f"Records, but not of a Kinesis stream: {error!r}") from None
+
+
+def direct_data(event: dict[str, Any]) -> str:
+    """Return the base64 data of a direct subscription; DeliveryError if there is none."""
+    awslogs = event["awslogs"]
+    data = awslogs.get("data") if isinstance(awslogs, dict) else None
+    if not isinstance(data, str):
+        raise DeliveryError("awslogs without data")
+    return data
 
 
 def _inflated(data: bytes) -> bytes:
@@ -66,6 +81,7 @@ def _inflated(data: bytes) -> bytes:
 
 def _events(stream: str, events: list[Any]) -> Iterator[LogEvent]:
     for event in events:
-        if not isinstance(event, dict) or type(event.get("timestamp")) is not int:
+        at_ms = event.get("timestamp") if isinstance(event, dict) else None
+        if type(at_ms) is not int or not 0 <= at_ms <= MAX_WHOLE:
             raise DeliveryError("a log event without its timestamp")
-        yield LogEvent(stream, event["timestamp"], str(event.get("message", "")))
+        yield LogEvent(stream, at_ms, str(event.get("message", "")))

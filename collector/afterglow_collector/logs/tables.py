@@ -122,17 +122,32 @@ def render(document: dict[str, Any], console: Console) -> None:
     for title, wanted, columns in TABLES:
         chosen = [row for row in rows if wanted(row)]
         if chosen:
-            console.print(_table(title, columns, chosen))
+            _print(console, title, columns, chosen)
             console.print()
     for note in notes(document):
         console.print(Text(note, "dim"))
 
 
+def _print(console: Console, title: str, columns: list[Column], rows: list[Row]) -> None:
+    """Print a table in its whole width: a name that is broken in two can be neither read nor searched for."""
+    table = _table(title, columns, rows)
+    if _width(console, table) > console.width:  # first of all, the headings may take two lines
+        table = _table(title, [(name.replace(" ", "\n"), cell) for name, cell in columns], rows)
+    narrow = console.width
+    console.width = max(narrow, _width(console, table))
+    console.print(table)
+    console.width = narrow
+
+
+def _width(console: Console, table: Table) -> int:
+    return table.__rich_measure__(console, console.options.update(max_width=10_000)).maximum
+
+
 def _table(title: str, columns: list[Column], rows: list[Row]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    table.add_column("function", overflow="fold")
+    table.add_column("function", no_wrap=True, vertical="bottom")
     for name, _ in columns:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, vertical="bottom")
     for row in rows:
         table.add_row(Text(printable(row["function"])), *(cell(row) for _, cell in columns))
     return table
@@ -150,6 +165,9 @@ def notes(document: dict[str, Any]) -> list[str]:
     broken = sum(sum(row["unread"].values()) for row in document["functions"])
     if broken:
         lines.append(f"{counted(broken, 'line')} could not be read.")
+    repeated = sum(row["repeated_reports"] for row in document["functions"])
+    if repeated:
+        lines.append(f"{counted(repeated, 'REPORT line')} with an id that had one: retries, or printed by functions.")
     return lines
 
 

@@ -6,7 +6,7 @@ docs/sinks.md is the user's side of it.
 
 from afterglow_collector.sinks.contract import Entry, Outbox, Sink, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.counters import SinkStatus
-from afterglow_collector.sinks.courier import Policy
+from afterglow_collector.sinks.policy import Policy
 from afterglow_collector.sinks.runner import SinkRunner
 
 __all__ = [

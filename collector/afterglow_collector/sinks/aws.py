@@ -4,13 +4,18 @@ In: a service's name, or an exception of botocore. Out: a client, or SinkRetry o
 region, profile and endpoint come by boto3's own chain (AWS_PROFILE, AWS_ENDPOINT_URL, …), and by AWS_REGION.
 """
 
+import logging
 import os
+import time
 from collections.abc import Callable, Mapping
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-from afterglow_collector.sinks.contract import SinkRefused, SinkRetry
+from afterglow_collector.sinks.contract import UNMAKEABLE, SinkRefused, SinkRetry
 
 TIMEOUT_S = 10.0
+MOST_RETRY_S = 3600.0
 
 STALE_CREDENTIALS = frozenset(
     (
@@ -40,6 +45,8 @@ def client_maker(service: str, region: str | None = None, endpoint_url: str | No
         from boto3.session import Session  # noqa: PLC0415 - 160 ms that only sinks at AWS need
         from botocore.config import Config  # noqa: PLC0415
 
+        # It says at each new client where credentials were found: with a sink that fails, once in every few seconds.
+        logging.getLogger("botocore.credentials").setLevel(logging.WARNING)
         config = Config(
             connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 1, "mode": "standard"}
         )
@@ -47,6 +54,16 @@ def client_maker(service: str, region: str | None = None, endpoint_url: str | No
         return Session().client(service, region_name=named, endpoint_url=endpoint_url, config=config)
 
     return make
+
+
+def made(make: MakeClient) -> Any:
+    """Return a client; SinkRetry if none can be made: an endpoint that is none is no entry's fault."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
+
+    try:
+        return make()
+    except (BotoCoreError, *UNMAKEABLE) as error:
+        raise SinkRetry(type(error).__name__) from error
 
 
 def region_of(environ: Mapping[str, str]) -> str | None:
@@ -80,8 +97,14 @@ def verdict(error: Exception) -> SinkRetry | SinkRefused:
     return SinkRefused(code)
 
 
-def retry_after_s(header: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for, an hour at most; its date form is not read."""
-    if header is None or not header.strip().isdecimal():
+def retry_after_s(header: str | None, now_s: Callable[[], float] = time.time) -> float | None:
+    """Return the seconds that a Retry-After header asks for, as a number or a date (RFC 9110): an hour at most."""
+    text = (header or "").strip()
+    if text.isascii() and text.isdecimal():
+        return min(MOST_RETRY_S, float(text))
+    try:
+        at = parsedate_to_datetime(text)
+        asked_s = (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() - now_s()
+    except (ValueError, TypeError, OverflowError, IndexError):  # no date; 3.10 to 3.13 object in different ways
         return None
-    return min(3600.0, float(header))
+    return min(MOST_RETRY_S, max(0.0, asked_s))

@@ -8,15 +8,24 @@ had not even taken is sent again. Of a connection that it has closed, we hear be
 
 import errno
 import json
-import os
 import select
 import socket
+import time
 from collections.abc import Mapping, Sequence
 
-from afterglow_collector.sinks.contract import EMF, Entry, SinkBatch, SinkRetry
+from afterglow_collector.sinks.contract import EMF, UNMAKEABLE, Entry, SinkBatch, SinkRetry
+from afterglow_collector.sinks.datagrams import (
+    BURST,
+    PAUSE_S,
+    TIMEOUT_S,
+    TooLargeError,
+    connect_udp,
+    find,
+    raise_refusal,
+    send_one,
+)
 
 PORT = 25888
-TIMEOUT_S = 10.0
 MAX_DATAGRAM_BYTES = 65_507  # the most that UDP over IPv4 carries: 65,535 less the headers
 TOO_LARGE, NOT_EMF = "too-large-for-udp", "not-emf"
 
@@ -39,14 +48,14 @@ class CloudWatchAgent:
         try:
             connection = self._connected()
             for entry in batch.entries:
-                data, fault = self._framed(entry)
+                fault = self._sent(connection, entry)
                 if fault:
                     refused[fault] = refused.get(fault, 0) + 1
-                else:
-                    connection.sendall(data)
                 done += 1
+                if self.datagrams and done % BURST == 0:
+                    time.sleep(PAUSE_S)
             if self.datagrams:
-                _raise_refusal(connection)
+                raise_refusal(connection)
         except OSError as error:
             self.close()
             raise self._retry(error, batch.entries, done, refused) from error
@@ -58,15 +67,22 @@ class CloudWatchAgent:
             self._socket.close()
             self._socket = None
 
-    def _framed(self, entry: Entry) -> tuple[bytes, str | None]:
-        """Return what goes on the wire, or why it cannot."""
+    def _sent(self, connection: socket.socket, entry: Entry) -> str | None:
+        """Send a document; return why it cannot go on the wire."""
         try:
             data = addressed(entry.payload, self.group)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return b"", NOT_EMF
-        if self.datagrams:
-            return data, TOO_LARGE if len(data) > MAX_DATAGRAM_BYTES else None
-        return data + b"\n", None
+        except UNMAKEABLE:
+            return NOT_EMF
+        if not self.datagrams:
+            connection.sendall(data + b"\n")
+        elif len(data) > MAX_DATAGRAM_BYTES:
+            return TOO_LARGE
+        else:
+            try:
+                send_one(connection, data)
+            except TooLargeError:
+                return TOO_LARGE
+        return None
 
     def _retry(self, error: OSError, entries: Sequence[Entry], done: int, refused: Mapping[str, int]) -> SinkRetry:
         reason = errno.errorcode.get(error.errno or 0, type(error).__name__)
@@ -78,7 +94,7 @@ class CloudWatchAgent:
         if self._socket is not None and not self.datagrams and _has_hung_up(self._socket):
             self.close()
         if self._socket is None:
-            self._socket = _connect_udp(self.address) if self.datagrams else _connect_tcp(self.address)
+            self._socket = connect_udp(self.address) if self.datagrams else _connect_tcp(self.address)
         return self._socket
 
 
@@ -90,23 +106,8 @@ def addressed(payload: str, group: str) -> bytes:
 
 
 def _connect_tcp(address: tuple[str, int]) -> socket.socket:
+    find(address, socket.SOCK_STREAM)  # says what is no name at all in an OSError
     return socket.create_connection(address, TIMEOUT_S)
-
-
-def _connect_udp(address: tuple[str, int]) -> socket.socket:
-    """Return a connected datagram socket: only those hear that nobody listens."""
-    family, kind, protocol, _, resolved = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
-    connection = socket.socket(family, kind, protocol)
-    connection.settimeout(TIMEOUT_S)
-    connection.connect(resolved)
-    return connection
-
-
-def _raise_refusal(connection: socket.socket) -> None:
-    """Raise the refusal of a datagram, which comes as an ICMP message, at once on this machine."""
-    code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
 
 
 def _has_hung_up(connection: socket.socket) -> bool:

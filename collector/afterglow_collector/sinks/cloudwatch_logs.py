@@ -4,12 +4,15 @@ In: entries. Out: PutLogEvents calls. Group and stream are created when AWS says
 the group's retention is set then, if one was asked for; an existing group's retention is left alone.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from afterglow_collector.sinks.aws import MakeClient, code_of, is_stale, verdict
+from afterglow_collector.sinks.aws import MakeClient, code_of, is_stale, made, verdict
 from afterglow_collector.sinks.contract import LINES, Entry, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.log_batches import event_of, plan_calls
+
+LOG = logging.getLogger(__name__)
 
 RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -69,7 +72,7 @@ class CloudWatchLogs:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - see sinks.aws
 
         if self._client is None:
-            self._client = self._make_client()
+            self._client = made(self._make_client)
         request = {
             "logGroupName": self.group,
             "logStreamName": self.stream,
@@ -85,9 +88,30 @@ class CloudWatchLogs:
         return answer
 
     def _create(self) -> None:
-        if self._creates(self._client.create_log_group, logGroupName=self.group) and self.retention_days:
-            self._client.put_retention_policy(logGroupName=self.group, retentionInDays=self.retention_days)
+        """Make the stream, and the group if that is missing: who may only make streams needs no more than that."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - see sinks.aws
+
+        try:
+            self._create_stream()
+        except ClientError as error:
+            if code_of(error) != "ResourceNotFoundException":
+                raise
+            self._create_group()
+            self._create_stream()
+
+    def _create_stream(self) -> None:
         self._creates(self._client.create_log_stream, logGroupName=self.group, logStreamName=self.stream)
+
+    def _create_group(self) -> None:
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - see sinks.aws
+
+        made = self._creates(self._client.create_log_group, logGroupName=self.group)
+        if not made or not self.retention_days:
+            return
+        try:
+            self._client.put_retention_policy(logGroupName=self.group, retentionInDays=self.retention_days)
+        except ClientError as error:  # the group is there: what it is for must not wait for how long it is kept
+            LOG.warning("sink %s: the new group keeps its events for ever: %s", self.name, code_of(error))
 
     @staticmethod
     def _creates(create: Any, **names: str) -> bool:

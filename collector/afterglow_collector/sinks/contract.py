@@ -15,6 +15,13 @@ LINES = frozenset((EMF, FINDING))
 """What a sink takes that writes lines into a log."""
 
 
+UNMAKEABLE = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError)
+"""What an entry may raise while it is made into a sink's form: it speaks of the entry, which will never be better."""
+
+NOT_UTF8 = "not-utf-8"
+"""Why a text with half a character (a lone surrogate) is refused."""
+
+
 class Entry(Protocol):
     """One thing to be sent. Entries are numbered from 1 without gaps, in the order in which they were appended."""
 

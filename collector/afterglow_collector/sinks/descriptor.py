@@ -8,6 +8,9 @@ import os
 import select
 from collections.abc import Sequence
 
+from afterglow_collector.plausible import is_utf8
+from afterglow_collector.sinks.contract import NOT_UTF8, Entry
+
 CHUNK_BYTES = 65_536  # a pipe's size on Linux: what a reader can take without a turn of its own
 
 
@@ -17,6 +20,12 @@ class ShortWriteError(OSError):
     def __init__(self, cause: OSError, lines: int) -> None:
         super().__init__(cause.errno, cause.strerror)
         self.lines = lines
+
+
+def writable(entries: Sequence[Entry]) -> tuple[list[Entry], dict[str, int]]:
+    """Return the entries that are UTF-8, and what the others are refused for."""
+    good = [entry for entry in entries if is_utf8(entry.payload)]
+    return good, {NOT_UTF8: len(entries) - len(good)} if len(good) < len(entries) else {}
 
 
 def write_lines(fd: int, lines: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from afterglow_collector.sinks.contract import LINES, SinkBatch, SinkRetry
-from afterglow_collector.sinks.descriptor import ShortWriteError, write_lines
+from afterglow_collector.sinks.descriptor import ShortWriteError, writable, write_lines
 
 MB = 1024 * 1024
 
@@ -34,7 +34,8 @@ class RotatingFile:
 
     def send(self, batch: SinkBatch) -> Mapping[str, int]:
         """Append the batch and flush it to the disk."""
-        lines = [entry.payload for entry in batch.entries]
+        entries, refused = writable(batch.entries)
+        lines = [entry.payload for entry in entries]
         try:
             fd, size = self._open()
             if size and size + sum(len(line.encode()) + 1 for line in lines) > self.max_bytes:
@@ -43,7 +44,7 @@ class RotatingFile:
             self._append(fd, size, lines)
         except OSError as error:
             raise SinkRetry(errno.errorcode.get(error.errno or 0, str(error))) from error
-        return {}
+        return refused
 
     def close(self) -> None:
         """Close the file."""

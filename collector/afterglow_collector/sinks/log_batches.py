@@ -6,7 +6,8 @@ The limits are those of the API reference (PutLogEvents, PutLogEventsRequestEntr
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from afterglow_collector.sinks.contract import Entry
+from afterglow_collector.plausible import is_utf8
+from afterglow_collector.sinks.contract import NOT_UTF8, Entry
 
 MAX_CALL_BYTES = 1_048_576  # UTF-8 of all messages, and the overhead of each
 EVENT_OVERHEAD_BYTES = 26
@@ -47,6 +48,8 @@ def event_of(entry: Entry) -> dict[str, object]:
 def _fault(entry: Entry, now_ms: int) -> str | None:
     if not entry.payload:
         return EMPTY
+    if not is_utf8(entry.payload):
+        return NOT_UTF8
     if entry.at_ms < now_ms - MAX_AGE_MS:
         return TOO_OLD
     if entry.at_ms > now_ms + MAX_AHEAD_MS:

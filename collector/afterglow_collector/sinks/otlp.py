@@ -7,19 +7,21 @@ The rules of who may try again are OTLP's (specification 1.x, "OTLP/HTTP Respons
 import gzip
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from urllib3.exceptions import HTTPError
 
-from afterglow_collector.sinks import otlp_metrics, otlp_traces
+from afterglow_collector.sinks import making, otlp_metrics, otlp_traces
 from afterglow_collector.sinks.aws import retry_after_s
-from afterglow_collector.sinks.contract import EMF, RECORD, SinkBatch, SinkRefused, SinkRetry
+from afterglow_collector.sinks.contract import EMF, RECORD, UNMAKEABLE, Entry, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.emf_points import points_of
 from afterglow_collector.sinks.record_batch import read_batch
 from afterglow_collector.sinks.signing import SigV4
-from afterglow_collector.sinks.spans import SpanMaker
+from afterglow_collector.sinks.spans import Span, SpanMaker
 
 TIMEOUT_S = 10.0  # the specification's default for exporters
 NEVER = frozenset((400, 413, 415, 422))
@@ -32,6 +34,7 @@ class OtlpClient:
 
     def __init__(self, endpoint: str, headers: Mapping[str, str] | None = None, auth: SigV4 | None = None) -> None:
         self.endpoint = endpoint.rstrip("/")
+        self.shown = _without_credentials(self.endpoint)
         self.headers = {
             "Content-Type": "application/x-protobuf",
             "Content-Encoding": "gzip",
@@ -52,10 +55,10 @@ class OtlpClient:
                 timeout=TIMEOUT_S,
                 allow_redirects=False,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError, *UNMAKEABLE) as error:  # what is wrong with a URL or a header
             raise SinkRetry(type(error).__name__) from error
-        if answer.status_code == requests.codes.ok:
-            return answer.content
+        if answer.ok and answer.status_code < requests.codes.multiple_choices:
+            return answer.content  # the specification says 200; many a gateway says 202 or 204, and means it
         if self.auth is not None and answer.status_code in {401, 403}:
             self.auth.renew()
         if answer.status_code in NEVER:
@@ -71,25 +74,22 @@ class OtlpMetrics:
     """Metrics out of EMF documents."""
 
     def __init__(self, client: OtlpClient) -> None:
-        self.name = f"otlp metrics {client.endpoint}"
+        self.name = f"otlp metrics {client.shown}"
         self.kinds = frozenset((EMF,))
         self.client = client
         self._counts: dict[str, int] = {}
 
     def send(self, batch: SinkBatch) -> Mapping[str, int]:
         """Send the points of all documents in one request."""
-        points, refused = [], 0
-        for entry in batch.entries:
-            try:
-                points.extend(points_of(entry.payload))
-            except ValueError:
-                refused += 1
-        if points:
-            body = self.client.post("/v1/metrics", otlp_metrics.request_of(points))
+        points, not_emf = making.each(batch.entries, lambda entry: points_of(entry.payload))
+        request, unmakeable = making.together(points, otlp_metrics.request_of)
+        sent = otlp_metrics.count_of(request)
+        if sent:
+            body = self.client.post("/v1/metrics", request)
             partial = _parsed(ExportMetricsServiceResponse(), body).partial_success
-            _count(self._counts, "data-points", len(points))
+            _count(self._counts, "data-points", sent)
             _count(self._counts, "data-points-rejected", partial.rejected_data_points)
-        return {"not-emf": refused} if refused else {}
+        return _refused({"not-emf": not_emf, making.REFUSED: unmakeable})
 
     def counts(self) -> Mapping[str, int]:
         """Return how many data points were sent, and how many of them the receiver did not keep."""
@@ -104,7 +104,7 @@ class OtlpTraces:
     """Traces out of records; invocations that X-Ray did not trace get a trace of their own."""
 
     def __init__(self, client: OtlpClient) -> None:
-        self.name = f"otlp traces {client.endpoint}"
+        self.name = f"otlp traces {client.shown}"
         self.kinds = frozenset((RECORD,))
         self.client = client
         self._maker = SpanMaker(own_traces=True)
@@ -112,15 +112,21 @@ class OtlpTraces:
 
     def send(self, batch: SinkBatch) -> Mapping[str, int]:
         """Send the spans of all records in one request."""
-        batches = [read_batch(entry.payload) for entry in batch.entries]
-        spans = [span for records in batches for span in self._maker.spans(records) if span.end_ms is not None]
-        if spans:
-            body = self.client.post("/v1/traces", otlp_traces.request_of(spans))
+        spans, unreadable = making.each(batch.entries, self._spans)
+        request, unmakeable = making.together(spans, otlp_traces.request_of)
+        sent = otlp_traces.count_of(request)
+        if sent:
+            body = self.client.post("/v1/traces", request)
             partial = _parsed(ExportTraceServiceResponse(), body).partial_success
-            _count(self._counts, "spans", len(spans))
+            _count(self._counts, "spans", sent)
             _count(self._counts, "spans-rejected", partial.rejected_spans)
-        _count(self._counts, "unread-lines", sum(records.unread for records in batches))
-        return {}
+        return _refused({making.REFUSED: unreadable + unmakeable})
+
+    def _spans(self, entry: Entry) -> list[Span]:
+        records = read_batch(entry.payload)
+        spans = [span for span in self._maker.spans(records) if span.end_ms is not None]
+        _count(self._counts, "unread-lines", records.unread)
+        return spans
 
     def counts(self) -> Mapping[str, int]:
         """Return how many spans were sent and rejected, and the records that made none, by reason."""
@@ -131,8 +137,18 @@ class OtlpTraces:
         self.client.close()
 
 
+def _without_credentials(endpoint: str) -> str:
+    """Return the URL for names, logs and metrics."""
+    parts = urlsplit(endpoint)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _refused(counts: Mapping[str, int]) -> Mapping[str, int]:
+    return {reason: count for reason, count in counts.items() if count}
+
+
 def _parsed(answer: Any, body: bytes) -> Any:
-    """Return the receiver's answer; one that is no protobuf says nothing, and 200 is 200."""
+    """Return the receiver's answer; one that is no protobuf says nothing, and a success is one."""
     try:
         answer.ParseFromString(body)
     except DecodeError:

@@ -61,6 +61,16 @@ def request_of(points: Iterable[Point]) -> ExportMetricsServiceRequest:
     return request
 
 
+def count_of(request: ExportMetricsServiceRequest) -> int:
+    """Return how many data points the request holds."""
+    return sum(
+        len(metric.histogram.data_points) + len(metric.sum.data_points)
+        for of_resource in request.resource_metrics
+        for scope in of_resource.scope_metrics
+        for metric in scope.metrics
+    )
+
+
 def _add_scope(of_resource: ResourceMetrics, attributes: dict[str, str]) -> ScopeMetrics:
     of_resource.resource.CopyFrom(resource_of(attributes))
     scope = of_resource.scope_metrics.add()

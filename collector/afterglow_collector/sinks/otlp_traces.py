@@ -8,7 +8,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from afterglow.records import Environment
 from afterglow.version import __version__
-from afterglow_collector.sinks.otlp_common import attributes_of, resource_of
+from afterglow_collector.sinks.otlp_common import attributes_of, resource_of, whole_text
 from afterglow_collector.sinks.spans import Span
 
 MB = 1024 * 1024
@@ -31,12 +31,17 @@ def request_of(spans: Iterable[Span]) -> ExportTraceServiceRequest:
     return request
 
 
+def count_of(request: ExportTraceServiceRequest) -> int:
+    """Return how many spans the request holds."""
+    return sum(len(scope.spans) for of_resource in request.resource_spans for scope in of_resource.scope_spans)
+
+
 def _fill(message: SpanMessage, span: Span, end_ms: float) -> None:
     message.trace_id = bytes.fromhex(span.trace.trace_id)
     message.span_id = bytes.fromhex(span.span_id)
     if span.trace.parent_id is not None:
         message.parent_span_id = bytes.fromhex(span.trace.parent_id)
-    message.name = span.name
+    message.name = whole_text(span.name)
     message.kind = SpanMessage.SPAN_KIND_INTERNAL  # the server's span is Lambda's own
     message.start_time_unix_nano = _ns(span.start_ms)
     message.end_time_unix_nano = max(message.start_time_unix_nano, _ns(end_ms))

@@ -1,12 +1,12 @@
 """Reads the payload of a ``record`` entry. In: NDJSON, the Environment first. Out: the environment, and its records.
 
-A line that is no record is counted and left out: the collector has checked them all when they came in, so such
-a line is of a newer version than this sink.
+A line that is no record, or one with values that nobody could have measured, is counted and left out.
 """
 
 from typing import NamedTuple
 
 from afterglow.records import Environment, Record, RecordError, decode
+from afterglow_collector.plausible import is_plausible
 
 
 class RecordBatch(NamedTuple):
@@ -25,9 +25,13 @@ def read_batch(payload: str) -> RecordBatch:
         if not line.strip():
             continue
         try:
-            records.append(decode(line))
+            record = decode(line)
         except RecordError:
+            record = None
+        if record is None or not is_plausible(record):
             unread += 1
+        else:
+            records.append(record)
     if not records or not isinstance(records[0], Environment):
         return RecordBatch(None, [], unread + len(records))
     return RecordBatch(records[0], records[1:], unread)

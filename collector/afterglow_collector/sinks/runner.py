@@ -12,16 +12,21 @@ The outbox may be trimmed up to the lowest ``acknowledged_seq`` of all runners.
 import logging
 import re
 import threading
+from hashlib import sha256
 from pathlib import Path
 
+from afterglow_collector.sinks.complaints import EVERY_S
 from afterglow_collector.sinks.contract import Closable, Counting, Outbox, Sink
 from afterglow_collector.sinks.counters import SinkStatus
-from afterglow_collector.sinks.courier import Clocks, Courier, Policy
+from afterglow_collector.sinks.courier import Courier
+from afterglow_collector.sinks.policy import Clocks, Policy
 
 LOG = logging.getLogger(__name__)
 
 GRACE_S = 15.0
 """How long ``stop`` waits for a try that is under way: sinks put a limit of 10 s on a call."""
+
+MOST_NAME = 255  # bytes of a file's name
 
 
 class SinkRunner:
@@ -36,10 +41,11 @@ class SinkRunner:
         clocks: Clocks | None = None,
     ) -> None:
         self.name = sink.name
-        self.courier = Courier(sink, outbox, state_folder / cursor_name(sink.name), policy, clocks)
+        self.courier = Courier(sink, outbox, cursor_path(state_folder, sink.name), policy, clocks)
         self._wake = threading.Event()
         self._stop_at_s: float | None = None  # monotonic; None: not asked to stop
         self._drained = False
+        self._logged_s: dict[str, float] = {}  # kinds of bug
         self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
 
     def start(self) -> None:
@@ -52,8 +58,8 @@ class SinkRunner:
 
     @property
     def acknowledged_seq(self) -> int:
-        """The number of the last entry that this sink is done with, as it stands on disk."""
-        return self.courier.saved_seq
+        """The number of the last entry that this sink is done with, as it stands on disk, or would if that had room."""
+        return self.courier.released_seq
 
     def status(self) -> SinkStatus:
         """Return how this sink is doing."""
@@ -68,6 +74,15 @@ class SinkRunner:
             dict(counters.refused),
             dict(sink.counts()) if isinstance(sink, Counting) else {},
         )
+
+    def trouble(self) -> str | None:
+        """Return what is wrong with this sink, in a line without its address; None while it takes what there is."""
+        complaints = self.courier.complaints
+        since_s = complaints.failing_since_s
+        if since_s is None:
+            return None
+        for_s = self.courier.clocks.monotonic_s() - since_s
+        return f"sink {kind_of(self.name)} has been failing for {for_s:.0f} s: {complaints.reason}"
 
     def stop(self, drain_s: float = 0.0) -> bool:
         """Send what there is for up to ``drain_s`` seconds, then end; True if nothing is left."""
@@ -91,8 +106,17 @@ class SinkRunner:
         try:
             return self.courier.step()
         except Exception as bug:  # This thread's outer guard: the entries stay, the others go on
-            LOG.exception("sink %s", self.name)
-            return self.courier.fail(f"bug: {type(bug).__name__}", self.courier.clocks.monotonic_s())
+            if self._log_bug(bug):
+                LOG.exception("sink %s", self.name)
+            return self.courier.stumbled(bug)
+
+    def _log_bug(self, bug: Exception) -> bool:
+        """Return whether this kind of bug has not been in the log for a while: a traceback each time would fill it."""
+        now_s, kind = self.courier.clocks.monotonic_s(), type(bug).__name__
+        if now_s - self._logged_s.get(kind, float("-inf")) < EVERY_S:
+            return False
+        self._logged_s[kind] = now_s
+        return True
 
     def _over(self, wait_s: float) -> bool:
         if self._stop_at_s is None:
@@ -102,6 +126,26 @@ class SinkRunner:
         return self._drained or now_s + wait_s > self._stop_at_s
 
 
+def kind_of(sink_name: str) -> str:
+    """Return the beginning of a sink's name, up to where it says which path, host or group: all may read this."""
+    words = sink_name.split(" ")
+    first = next((place for place, word in enumerate(words) if "/" in word or ":" in word), len(words))
+    return " ".join(words[: max(first, 1)])
+
+
+def cursor_path(folder: Path, sink_name: str) -> Path:
+    """Return the file of a sink's cursor; one that an earlier version has named less distinctly is renamed."""
+    path = folder / cursor_name(sink_name)
+    legible = _legible(sink_name) + ".cursor"
+    if len(legible) < MOST_NAME and not path.exists() and (folder / legible).is_file():
+        (folder / legible).rename(path)
+    return path
+
+
 def cursor_name(sink_name: str) -> str:
-    """Return the file's name for a sink's cursor."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", sink_name) + ".cursor"
+    """Return the file's name for a sink's cursor: legible, and no other sink's."""
+    return f"{_legible(sink_name)[:100]}-{sha256(sink_name.encode('utf-8', 'replace')).hexdigest()[:12]}.cursor"
+
+
+def _legible(sink_name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", sink_name)

@@ -4,6 +4,7 @@ Names are letters, digits and underscores: all that an X-Ray annotation may be c
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import PurePosixPath
 
 from afterglow.records import Environment, Finding, Init, Invocation
@@ -69,4 +70,9 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 def _known(**values: str | float | bool | None) -> Attributes:
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None and not _is_endless(value)}
+
+
+def _is_endless(value: str | float | bool) -> bool:
+    """Return whether it is a number that JSON cannot say: a sum of what was too large already."""
+    return isinstance(value, float) and not isfinite(value)

@@ -23,6 +23,10 @@ _Value = TypeVar("_Value")
 
 MAX_REMEMBERED = 100_000  # environments, some 50 MB
 
+FIRST_MS = 1.0  # the X-Ray SDK takes a zero for nothing
+LAST_MS = 9_223_372_036_854.0  # in the year 2262: later than that, nanoseconds leave 63 bits
+MOST_MS = 14 * 24 * 3_600_000.0  # of one span: an environment lives for hours, and what CloudWatch takes is no older
+
 FORGOTTEN, UNSAMPLED, UNTRACED = "invocation-forgotten", "not-sampled", "no-trace"
 
 
@@ -37,6 +41,13 @@ class Span(NamedTuple):
     end_ms: float | None  # None: still going on when last seen
     failed: bool
     facts: Attributes
+
+
+def clamped(span: Span) -> Span:
+    """Return the span within the times that can be: a record says what its sender likes, and all of it is accepted."""
+    start_ms = min(max(span.start_ms, FIRST_MS), LAST_MS - MOST_MS)
+    end_ms = None if span.end_ms is None else min(max(span.end_ms, start_ms), start_ms + MOST_MS)
+    return span._replace(start_ms=start_ms, end_ms=end_ms)
 
 
 class Remembered(NamedTuple):
@@ -76,6 +87,9 @@ class SpanMaker:
 
     def spans(self, batch: RecordBatch) -> Iterator[Span]:
         """Return the spans of one batch."""
+        return map(clamped, self._spans(batch))
+
+    def _spans(self, batch: RecordBatch) -> Iterator[Span]:
         environment = batch.environment
         if environment is None:
             return
@@ -160,4 +174,4 @@ def _init_span(environment: Environment, init: Init, trace: Trace) -> Span:
 
 def digest(*parts: str, size: int = 16) -> str:
     """Return that many hex digits that stand for the parts."""
-    return sha256("\0".join(parts).encode()).hexdigest()[:size]
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:size]

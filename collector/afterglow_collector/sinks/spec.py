@@ -8,20 +8,30 @@
     xray:?region=REGION           PutTraceSegments
     otlp:http://HOST:4318?metrics=on&traces=on
 
+    …?queue-mb=500&queue-hours=24 what may wait for a sink that one can do without, of any kind
+
 Headers for OTLP come from OTEL_EXPORTER_OTLP_HEADERS, as everywhere; all that AWS needs, by boto3's own chain.
 """
 
+import re
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from afterglow_collector.sinks.allowance import HOUR_MS, Allowance
 from afterglow_collector.sinks.contract import Sink
 from afterglow_collector.sinks.extras import missing
 
 MB = 1024 * 1024
 AGENT_GROUP = "afterglow"
+ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%\w-]+)\]|([^\s:\[\]]*))(?::([0-9]{1,5}))?\Z")
+"""``HOST``, ``HOST:PORT``, ``[IPV6]:PORT``: without brackets, nobody knows where IPv6 ends and the port begins."""
+MOST = 10_000_000
+GROUP_NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}\Z")
+STREAM_NAME = re.compile(r"[^:*]{1,512}\Z")
+"""What CreateLogGroup and CreateLogStream take (their API references)."""
 
 
 class SpecError(ValueError):
@@ -57,17 +67,32 @@ class Spec(NamedTuple):
 
 def make_sinks(text: str, environ: Mapping[str, str], host: str | None = None) -> list[Sink]:
     """Return the sinks that the specification asks for: one, or two for OTLP. SpecError if it makes no sense."""
-    kind, _, rest = text.partition(":")
+    head, _, query = text.partition("?")
+    kind, _, target = head.partition(":")
     if kind not in MAKERS:
         raise SpecError(f"{text!r}: no sink is called {kind!r}; known: {', '.join(MAKERS)}")
-    target, _, query = rest.partition("?")
     environ = {"HOSTNAME": host or socket.gethostname(), **environ}
     spec = Spec(kind, unquote(target), dict(parse_qsl(query, keep_blank_values=True)), environ)
     _need(kind)
+    _allowance(spec)
     sinks = MAKERS[kind](spec)
     if spec.options:
         raise SpecError(f"{kind}: no option is called {sorted(spec.options)[0]!r}")
     return sinks
+
+
+def allowance_of(text: str) -> Allowance:
+    """Return what may wait for the sinks of a specification that makes sense."""
+    kind, _, query = text.partition("?")
+    return _allowance(Spec(kind.partition(":")[0], "", dict(parse_qsl(query, keep_blank_values=True)), {}))
+
+
+def _allowance(spec: Spec) -> Allowance:
+    size, hours = (spec.number(name, 0) if name in spec.options else None for name in ("queue-mb", "queue-hours"))
+    for name, value in (("queue-mb", size), ("queue-hours", hours)):
+        if value is not None and not 0 < value < MOST:
+            raise SpecError(f"{spec.kind}: {name}={value}; from 1 to {MOST - 1}")
+    return Allowance(None if size is None else size * MB, None if hours is None else hours * HOUR_MS)
 
 
 def _need(kind: str) -> None:
@@ -105,6 +130,9 @@ def _cloudwatch_logs(spec: Spec) -> list[Sink]:
         raise SpecError(f"cloudwatch-logs: retention={retention}; CloudWatch takes {days} days")
     client = client_maker("logs", spec.option("region") or None)
     stream = spec.option("stream") or spec.environ["HOSTNAME"]
+    for what, name, form in (("group", spec.target, GROUP_NAME), ("stream", stream, STREAM_NAME)):
+        if not form.match(name):  # AWS would refuse each batch for it, for ever
+            raise SpecError(f"cloudwatch-logs: no log {what} can be called {name!r}")
     return [CloudWatchLogs(client, spec.target, stream, retention or None)]
 
 
@@ -124,7 +152,7 @@ def _xray(spec: Spec) -> list[Sink]:
 
     if spec.target:
         host, port = _address(spec, 2000)
-        return [XRay(Daemon(f"{host}:{port}"))]
+        return [XRay(Daemon(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))]
     return [XRay(PutTraceSegments(client_maker("xray", spec.option("region") or None)))]
 
 
@@ -132,9 +160,7 @@ def _otlp(spec: Spec) -> list[Sink]:
     from afterglow_collector.sinks.otlp import OtlpClient, OtlpMetrics, OtlpTraces  # noqa: PLC0415 - as above
     from afterglow_collector.sinks.signing import Scope, SigV4, scope_of  # noqa: PLC0415
 
-    parts = urlsplit(spec.target)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise SpecError(f"otlp: {spec.target!r} is no URL; otlp:http://127.0.0.1:4318")
+    parts = _url(spec.target)
     headers = _headers(spec.environ.get("OTEL_EXPORTER_OTLP_HEADERS", ""))
     aws = scope_of(parts.hostname or "")
     service, region = spec.option("sign", aws.service if aws else ""), spec.option("region")
@@ -152,6 +178,16 @@ def _otlp(spec: Spec) -> list[Sink]:
     ]
 
 
+def _url(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:  # half a pair of brackets, a port that is none
+        pass
+    raise SpecError(f"otlp: {text!r} is no URL; otlp:http://127.0.0.1:4318")
+
+
 def _headers(text: str) -> dict[str, str]:
     """Return headers from ``name=value,name=value``, values URL-encoded (specification, OTLP exporter)."""
     pairs = (pair.partition("=") for pair in text.split(",") if pair.strip())
@@ -159,10 +195,11 @@ def _headers(text: str) -> dict[str, str]:
 
 
 def _address(spec: Spec, default_port: int) -> tuple[str, int]:
-    host, _, port = spec.target.rpartition(":") if ":" in spec.target else (spec.target, "", str(default_port))
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise SpecError(f"{spec.kind}: {spec.target!r} is no address; 127.0.0.1:{default_port}")
-    return host.strip("[]") or "127.0.0.1", int(port)
+    match = ADDRESS.match(spec.target)
+    port = (match[3] or str(default_port)) if match else ""
+    if match is None or not 0 < int(port) < 65536:
+        raise SpecError(f"{spec.kind}: {spec.target!r} is no address; 127.0.0.1:{default_port}, [::1]:{default_port}")
+    return match[1] or match[2] or "127.0.0.1", int(port)
 
 
 MAKERS: dict[str, Callable[[Spec], list[Sink]]] = {

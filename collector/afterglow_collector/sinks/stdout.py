@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from afterglow_collector.sinks.contract import LINES, SinkBatch, SinkRetry
-from afterglow_collector.sinks.descriptor import ShortWriteError, write_lines
+from afterglow_collector.sinks.descriptor import ShortWriteError, writable, write_lines
 
 
 class Stdout:
@@ -19,9 +19,10 @@ class Stdout:
 
     def send(self, batch: SinkBatch) -> Mapping[str, int]:
         """Write the lines; a pipe that nobody reads, or a full disk behind it, is a reason to try again."""
+        entries, refused = writable(batch.entries)
         try:
-            write_lines(self.fd, [entry.payload for entry in batch.entries])
+            write_lines(self.fd, [entry.payload for entry in entries])
         except ShortWriteError as short:
             reason = errno.errorcode.get(short.errno or 0, str(short))
-            raise SinkRetry(reason, remaining=batch.entries[short.lines :]) from short
-        return {}
+            raise SinkRetry(reason, remaining=entries[short.lines :], refused=refused) from short
+        return refused

@@ -6,13 +6,18 @@ itself writes for the invocation. Work that still goes on is sent as ``in_progre
 
 import errno
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from afterglow_collector.sinks.aws import MakeClient, is_stale, verdict
-from afterglow_collector.sinks.contract import RECORD, SinkBatch, SinkRetry
+from afterglow_collector.sinks import making
+from afterglow_collector.sinks.aws import MakeClient, is_stale, made, verdict
+from afterglow_collector.sinks.contract import RECORD, Entry, SinkBatch, SinkRetry
+from afterglow_collector.sinks.datagrams import connect_udp, send_paced
 from afterglow_collector.sinks.record_batch import read_batch
 from afterglow_collector.sinks.spans import SpanMaker
 from afterglow_collector.sinks.xray_segments import DAEMON_HEADER, document_of
+
+if TYPE_CHECKING:
+    import socket
 
 MAX_DOCUMENTS = 50  # per PutTraceSegments call: the X-Ray daemon's own number
 MAX_DOCUMENT_BYTES = 64_000  # "up to 64 kB in size" (X-Ray developer guide, segment documents)
@@ -43,20 +48,20 @@ class XRay:
 
     def send(self, batch: SinkBatch) -> Mapping[str, int]:
         """Send the subsegments of the batch's sampled traces."""
-        documents = []
-        for entry in batch.entries:
-            records = read_batch(entry.payload)
-            self._count("unread-lines", records.unread)
-            for span in self._maker.spans(records):
-                document = document_of(span)
-                if len(document.encode()) > MAX_DOCUMENT_BYTES:
-                    self._count("too-large", 1)
-                else:
-                    documents.append(document)
+        per_entry, unmakeable = making.each(batch.entries, self._documents)
+        documents = [document for entry in per_entry for document in entry]
         for reason, count in self.transport.deliver(documents).items():
             self._count(f"refused: {reason}", count)
         self._count("subsegments", len(documents))
-        return {}
+        return {making.REFUSED: unmakeable} if unmakeable else {}
+
+    def _documents(self, entry: Entry) -> list[str]:
+        records = read_batch(entry.payload)
+        self._count("unread-lines", records.unread)
+        made = [document_of(span) for span in self._maker.spans(records)]
+        fitting = [document for document in made if len(document.encode()) <= MAX_DOCUMENT_BYTES]
+        self._count("too-large", len(made) - len(fitting))
+        return fitting
 
     def counts(self) -> Mapping[str, int]:
         """Return subsegments sent and refused, and the records that made none, by reason."""
@@ -76,28 +81,26 @@ class Daemon:
 
     def __init__(self, address: str) -> None:
         self.name = f"daemon {address}"
-        self.address = address
-        self._emitter: Any = None
+        host, _, port = address.rpartition(":")
+        self.address = host.strip("[]"), int(port)
+        self._socket: socket.socket | None = None
 
     def deliver(self, documents: Sequence[str]) -> Mapping[str, int]:
-        """Send a datagram per document. The daemon acknowledges nothing."""
-        if self._emitter is None:
-            from aws_xray_sdk.core.emitters.udp_emitter import UDPEmitter  # noqa: PLC0415 - 240 ms, if asked for
-
-            self._emitter = UDPEmitter(self.address)
+        """Send a datagram per document. The daemon acknowledges nothing; that nobody is there, the socket hears."""
         try:
-            for document in documents:
-                # Not send_entity: it logs an error and forgets it, where we have to know.
-                self._emitter._send_data(DAEMON_HEADER + document)
+            if self._socket is None:
+                self._socket = connect_udp(self.address)
+            too_large = send_paced(self._socket, ((DAEMON_HEADER + document).encode() for document in documents))
         except OSError as error:
+            self.close()
             raise SinkRetry(errno.errorcode.get(error.errno or 0, type(error).__name__)) from error
-        return {}
+        return {"too-large-for-udp": too_large} if too_large else {}
 
     def close(self) -> None:
         """Close the socket."""
-        if self._emitter is not None:
-            self._emitter._socket.close()  # the SDK never closes it
-            self._emitter = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 class PutTraceSegments:
@@ -128,7 +131,7 @@ class PutTraceSegments:
 
         try:
             if self._client is None:
-                self._client = self._make_client()
+                self._client = made(self._make_client)
             answer = self._client.put_trace_segments(TraceSegmentDocuments=list(documents))
         except (BotoCoreError, ClientError) as error:
             if is_stale(error):

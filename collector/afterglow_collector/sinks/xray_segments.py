@@ -3,11 +3,15 @@
 What may be searched for goes into annotations: every fact of a span does, there are at most 20 (50 are allowed).
 """
 
+import os
 import re
+from functools import lru_cache
+from typing import Any
 
 from afterglow_collector.sinks.spans import Span
 from afterglow_collector.sinks.trace_header import xray_trace_id
 
+DAEMON_VARIABLE = "AWS_XRAY_DAEMON_ADDRESS"
 DAEMON_HEADER = '{"format":"json","version":1}\n'
 MAX_NAME = 200  # characters (X-Ray developer guide, segment documents)
 MAX_ANNOTATION = 1000  # characters of a string value
@@ -21,9 +25,7 @@ def name_of(text: str) -> str:
 
 def document_of(span: Span) -> str:
     """Return the span's subsegment document. A trace without a parent gets it as a segment of its own."""
-    from aws_xray_sdk.core.models.segment import Segment  # noqa: PLC0415 - 240 ms that only this sink needs
-    from aws_xray_sdk.core.models.subsegment import Subsegment  # noqa: PLC0415
-
+    Segment, Subsegment = _models()  # noqa: N806 - classes
     trace_id = xray_trace_id(span.trace.trace_id)
     function = Segment(name_of(span.environment.function), traceid=trace_id)
     entity = function if span.trace.parent_id is None else Subsegment(name_of(span.name), "local", function)
@@ -39,3 +41,16 @@ def document_of(span: Span) -> str:
         entity.in_progress = False
     text: str = entity.serialize()
     return text
+
+
+@lru_cache(1)
+def _models() -> tuple[Any, Any]:
+    """Return the SDK's classes. Its import opens a socket to the environment's daemon, and raises if that is IPv6's."""
+    daemon = os.environ.pop(DAEMON_VARIABLE, None)
+    try:
+        from aws_xray_sdk.core.models.segment import Segment  # noqa: PLC0415 - 240 ms that only this sink needs
+        from aws_xray_sdk.core.models.subsegment import Subsegment  # noqa: PLC0415
+    finally:
+        if daemon is not None:
+            os.environ[DAEMON_VARIABLE] = daemon
+    return Segment, Subsegment

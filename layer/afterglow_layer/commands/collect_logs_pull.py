@@ -107,7 +107,8 @@ def pull_document(
             write_cursor(kept.path, cursor)
 
     with counting(f"reading {counted(len(groups), 'log group')}", len(slices)) as step:
-        unsettled = pull(client, slices, cursor.groups, save, lambda piece, _: step(_short(piece)))
+        found = set(groups) - set(asked)  # by a star: who names a group wants to know if it is not there
+        unsettled = pull(client, slices, cursor.groups, save, lambda piece, _: step(_short(piece)), may_go=found)
     figures = all_figures([*(cursor.groups[group].functions for group in groups), unsettled])
     setting = Setting(groups, stretch.from_ms, stretch.to_ms, valued, _architectures(clients))
     return build_document(figures, setting)

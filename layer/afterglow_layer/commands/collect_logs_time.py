@@ -14,12 +14,11 @@ AGO = re.compile(r"([1-9]\d{0,5})([mhdw])\Z")
 def stretch_of(since: str | None, until: str | None, begun_ms: int | None, now_ms: int) -> Stretch:
     """Return the stretch; ``begun_ms`` is where the cursor began. Failure if there is no time in it."""
     to_ms = time_of("--until", until, now_ms) if until else now_ms
+    from_ms = time_of("--since", since or DEFAULT_SINCE, now_ms)
     if begun_ms is not None:
-        if since:
-            raise usage("--cursor has its own beginning: leave --since out, or remove the file to begin anew")
-        from_ms = begun_ms
-    else:
-        from_ms = time_of("--since", since or DEFAULT_SINCE, now_ms)
+        if since and from_ms < begun_ms:
+            raise usage("--cursor begins after --since: leave --since out, or remove the file to begin anew")
+        from_ms = begun_ms  # the same words again, 2w ago, mean a later time than they did: to go on is what is meant
     if not from_ms < to_ms <= now_ms:
         raise usage("--since must lie before --until, and neither of them in the future")
     return Stretch(from_ms, to_ms, now_ms)

@@ -15,6 +15,8 @@ from tests.integration.sinks.stage import Front, closed_port
 from tests.unit.logs.lines import report_json, report_text
 from tests.unit.sinks.samples import batch_of, finding, init, invocation
 
+from afterglow.records import encode
+
 MakeLogs = Callable[[], Logs]
 NOISE = ["START RequestId: 1 Version: $LATEST", "x" * 200_000, '{"afterglow": "hologram"}', "END RequestId: 1"]
 
@@ -198,13 +200,75 @@ def test_what_goes_wrong_is_said_in_a_line(collect: Collect, arguments: list[str
     assert "Traceback" not in done.errors
 
 
+def test_the_same_call_again_goes_on(collect: Collect, logs: MakeLogs, tmp_path: Path) -> None:
+    one = logs()
+    one.put(report_text(), ago_ms=1_800_000)
+    call = one.group, "--since", "1h", "--cursor", str(tmp_path / "pull.json"), "--output", "json"
+    first = collect(*call)
+    one.put(report_text(), ago_ms=200_000)
+    second = collect(*call)
+
+    assert (0, 0) == (first.status, second.status), second.errors
+    assert (1, 2) == tuple(done.function(one.function)["invocations"] for done in (first, second))
+    assert first.document["from"] == second.document["from"]
+
+
 def test_a_cursor_has_its_own_beginning(collect: Collect, logs: MakeLogs, tmp_path: Path) -> None:
     cursor = str(tmp_path / "pull.json")
     group = logs().group
     collect(group, "--since", "1h", "--cursor", cursor)
-    done = collect(group, "--since", "1h", "--cursor", cursor)
+    done = collect(group, "--since", "2h", "--cursor", cursor)
 
     assert (2, True) == (done.status, "leave --since out" in done.errors)
+
+
+FORGED = report_text().replace("Billed Duration: 13", "Billed Duration: " + "9" * 400)
+
+
+def test_a_line_that_a_function_prints_stops_nothing_and_costs_no_fortune(
+    collect: Collect, logs: MakeLogs, tmp_path: Path
+) -> None:
+    one = logs()
+    lines = FORGED, FORGED.replace("9" * 400, "9" * 15), "REPORT RequestId: " + "A " * 100_000
+    one.put(*lines, encode(invocation(1, rss_bytes=10**400)), report_text("genuine"))
+    arguments = one.group, "--cursor", str(tmp_path / "pull.json"), "--output", "json"
+    first, second = collect(*arguments), collect(*arguments)
+    row = first.function(one.function)
+
+    assert (0, 0) == (first.status, second.status), first.errors
+    assert (1, 4) == (row["invocations"], row["unread"]["broken"])
+    assert row["cost"]["total"] < 0.01
+    assert row == second.function(one.function)
+
+
+def test_reports_that_repeat_an_id_are_counted_and_told(collect: Collect, logs: MakeLogs) -> None:
+    one = logs()
+    one.put(report_text("a"), report_text("a"), report_text("b"), report_text("a"))
+    row = collect(one.group, "--output", "json").function(one.function)
+    shown = collect(one.group).output
+
+    assert (4, 2) == (row["invocations"], row["repeated_reports"])
+    assert "2 REPORT lines with an id that had one: retries, or printed by functions." in shown
+
+
+def test_a_group_that_is_deleted_meanwhile_ends_nothing(collect: Collect, logs: MakeLogs, front: Front) -> None:
+    one, other = logs(), logs()
+    one.put(report_text())
+    other.put(report_text())
+    front.fail("FilterLogEvents", 400, "ResourceNotFoundException", after=2)
+    done = collect("/aws/lambda/f-*", "--since", "2h", "--output", "json")
+
+    assert 0 == done.status, done.errors
+    assert {one.function, other.function} & {row["function"] for row in done.document["functions"]}
+
+
+def test_names_are_whole_however_narrow_the_terminal_is(collect: Collect, logs: MakeLogs) -> None:
+    one = logs()
+    one.put(report_text(init_ms=200.0))
+    done = collect(one.group, COLUMNS="40")
+
+    assert 4 == done.output.count(one.function)
+    assert "restore" in done.output
 
 
 def test_aws_that_cannot_be_reached_is_said(collect: Collect) -> None:

@@ -1,15 +1,19 @@
 """CloudWatch Logs over real HTTP: moto keeps what comes, a front before it fails on demand."""
 
 import json
+import logging
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.integration.sinks.stage import Front
-from tests.unit.sinks.samples import Item, emf_lines, items
+from tests.integration.sinks.stage import LIMIT_S, Front
+from tests.unit.sinks.samples import Item, MemoryOutbox, emf_lines, items
 
+from afterglow_collector.sinks import Policy, SinkRunner
 from afterglow_collector.sinks.aws import MakeClient
+from afterglow_collector.sinks.backoff import Backoff
+from afterglow_collector.sinks.breaker import BreakerPolicy
 from afterglow_collector.sinks.cloudwatch_logs import CloudWatchLogs
 from afterglow_collector.sinks.contract import SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.log_batches import MAX_CALL_BYTES
@@ -176,3 +180,68 @@ def test_what_arrives_is_emf_by_our_check_and_by_aws_schema(maker: Maker, group:
     for message in messages(maker, group):
         assert [] == check(message)
         Draft202012Validator(schema).validate(json.loads(message))
+
+
+def test_who_may_only_make_streams_writes_into_a_group_that_is_there(
+    maker: Maker, group: str, now_ms: int, front: Front
+) -> None:
+    maker("logs")().create_log_group(logGroupName=group)
+    front.fail("CreateLogGroup", 400, "AccessDeniedException")
+    sink = CloudWatchLogs(maker("logs"), group, "s", retention_days=14)
+
+    assert {} == sink.send(SinkBatch(items("x", at_ms=now_ms), now_ms))
+    assert ["x"] == messages(maker, group)
+    assert [] == [action for action in front.actions()[1:] if action in {"CreateLogGroup", "PutRetentionPolicy"}]
+
+
+def test_a_group_that_is_missing_and_may_not_be_made_is_a_reason_to_wait(
+    maker: Maker, group: str, now_ms: int, front: Front
+) -> None:
+    front.fail("CreateLogGroup", 400, "AccessDeniedException")
+    sink = CloudWatchLogs(maker("logs"), group, "s")
+    with pytest.raises(SinkRetry, match="AccessDeniedException"):
+        sink.send(SinkBatch(items("x", at_ms=now_ms), now_ms))
+    maker("logs")().create_log_group(logGroupName=group)
+    sink.send(SinkBatch(items("x", at_ms=now_ms), now_ms))
+
+    assert ["x"] == messages(maker, group)
+
+
+def test_a_retention_that_may_not_be_set_is_told_and_holds_nothing_up(
+    maker: Maker, group: str, now_ms: int, front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    front.fail("PutRetentionPolicy", 400, "AccessDeniedException")
+    CloudWatchLogs(maker("logs"), group, "s", retention_days=14).send(SinkBatch(items("x", at_ms=now_ms), now_ms))
+
+    assert ["x"] == messages(maker, group)
+    assert "the new group keeps its events for ever: AccessDeniedException" in caplog.text
+
+
+def test_a_stream_that_is_gone_meanwhile_is_made_anew(maker: Maker, group: str, now_ms: int) -> None:
+    sink = CloudWatchLogs(maker("logs"), group, "s")
+    sink.send(SinkBatch(items("x", at_ms=now_ms), now_ms))
+    maker("logs")().delete_log_stream(logGroupName=group, logStreamName="s")
+    sink.send(SinkBatch(items("y", at_ms=now_ms), now_ms))
+
+    assert ["y"] == messages(maker, group)
+
+
+def test_a_missing_permission_is_told_once_and_that_it_was_given(
+    maker: Maker, now_ms: int, front: Front, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    group = f"/afterglow/{uuid.uuid4().hex}"
+    for _ in range(7):
+        front.fail("PutLogEvents", 400, "AccessDeniedException")
+    policy = Policy(backoff=Backoff(0.001, 0.01), breaker=BreakerPolicy(failures=3, cool_down_s=0.02))
+    outbox = MemoryOutbox(items("x", at_ms=now_ms))
+    runner = SinkRunner(CloudWatchLogs(maker("logs"), group, "s"), outbox, tmp_path, policy)
+    runner.start()
+
+    assert runner.stop(drain_s=LIMIT_S), runner.status()
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
+    failed, again = [line for line in told if line.startswith("sink ")]
+    assert f"sink cloudwatch-logs {group}/s: AccessDeniedException; what it has not taken waits" in failed
+    assert "works again, after" in again
+    assert [] == [line for line in told if "Found credentials" in line]
+    assert ["x"] == messages(maker, group)

@@ -153,3 +153,16 @@ def test_a_bug_in_a_sink_is_counted_and_survived(tmp_path: Path, caplog: pytest.
 
 def test_a_runner_that_was_never_started_can_be_stopped(tmp_path: Path) -> None:
     assert not SinkRunner(Watched("x", fine), MemoryOutbox(), tmp_path).stop()
+
+
+def test_an_outbox_knows_what_is_beyond_an_allowance(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox", segment_bytes=1000)
+    for number in range(20):
+        outbox.append([Entry(0, EMF, NOW_MS, "x" * 300), Entry(0, EMF, NOW_MS, f"{number:02}")])
+    each = -(-outbox.size_bytes() // 20)
+
+    assert [0, 0, 0] == [outbox.last_seq_beyond(most) for most in (None, 20 * each, 1 << 40)]
+    assert [40, 38, 2] == [outbox.last_seq_beyond(most) for most in (0, each, 19 * each)]
+    outbox.trim(11)
+    assert 38 == outbox.last_seq_beyond(each)
+    outbox.close()

@@ -1,9 +1,13 @@
 """X-Ray through the daemon's protocol and through PutTraceSegments, kept by moto; OTLP decoded by a receiver."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -15,9 +19,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.integration.sinks.stage import Front, OtlpReceiver, closed_port, datagrams, serving
 from tests.unit.sinks.samples import NOW_MS, TRACE, batch_of, emf_lines, finding, init, invocation, items
 
-from afterglow_collector.sinks.aws import MakeClient
-from afterglow_collector.sinks.contract import SinkBatch, SinkRefused, SinkRetry
+from afterglow_collector.sinks.aws import MakeClient, retry_after_s
+from afterglow_collector.sinks.contract import Closable, SinkBatch, SinkRefused, SinkRetry
 from afterglow_collector.sinks.otlp import OtlpClient, OtlpMetrics, OtlpTraces
+from afterglow_collector.sinks.spec import make_sinks
 from afterglow_collector.sinks.xray import Daemon, PutTraceSegments, XRay
 
 Maker = Callable[[str], MakeClient]
@@ -188,3 +193,137 @@ def test_nobody_there_is_a_reason_to_wait() -> None:
     with pytest.raises(SinkRetry, match="ConnectionError"):
         OtlpMetrics(client).send(emf_batch())
     client.close()
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 206])
+def test_every_success_is_one(receiver: OtlpReceiver, client: OtlpClient, status: int) -> None:
+    receiver.answers.append((status, b"", {}))
+    sink = OtlpMetrics(client)
+
+    assert {} == sink.send(emf_batch())
+    assert {"data-points"} == set(sink.counts())
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 304])
+def test_being_sent_elsewhere_is_none(receiver: OtlpReceiver, client: OtlpClient, status: int) -> None:
+    receiver.answers.append((status, b"", {"Location": "/elsewhere"}))
+
+    with pytest.raises(SinkRetry, match=f"HTTP {status}"):
+        OtlpMetrics(client).send(emf_batch())
+
+
+@pytest.mark.parametrize(
+    ("header", "after_s"),
+    [
+        ("7", 7.0),
+        ("Sat, 28 Nov 2026 03:00:20 GMT", 20.0),
+        ("Saturday, 28-Nov-26 03:00:20 GMT", 20.0),
+        ("Sat, 28 Nov 2026 02:59:00 GMT", 0.0),
+        ("Sun, 29 Nov 2026 03:00:00 GMT", 3600.0),
+        ("9" * 5000, 3600.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 3600.0),
+        ("Sat, 99 Nov 2026 03:00:20 GMT", None),
+        ("soon", None),
+        ("-5", None),
+        ("1e9", None),
+        ("\u0663", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_how_long_to_wait_is_a_number_or_a_date(header: str | None, after_s: float | None) -> None:
+    now_s = datetime(2026, 11, 28, 3, 0, tzinfo=timezone.utc).timestamp()
+
+    assert after_s == retry_after_s(header, lambda: now_s)
+
+
+def test_a_daemon_that_is_not_there_is_heard_of_and_gets_all_when_it_is() -> None:
+    port = closed_port()
+    sink = XRay(Daemon(f"127.0.0.1:{port}"))
+    with pytest.raises(SinkRetry, match="ECONNREFUSED"):
+        sink.send(traced())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(("127.0.0.1", port))
+        sink.send(traced())
+        came = datagrams(daemon, 3)
+    sink.close()
+
+    assert 3 == len(came)
+    assert {"subsegments": 3} == sink.counts(), "what nobody heard was not sent"
+
+
+def test_a_daemon_is_reached_over_ipv6_and_where_the_sink_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", f"127.0.0.1:{closed_port()}")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as daemon:
+        try:
+            daemon.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        (sink,) = make_sinks(f"xray:[::1]:{daemon.getsockname()[1]}", {})
+        sink.send(traced())
+        came = datagrams(daemon, 3)
+    assert isinstance(sink, Closable)
+    sink.close()
+
+    assert 3 == len(came)
+
+
+def test_what_the_environment_says_of_a_daemon_hinders_no_sink() -> None:
+    """In a process of its own: the SDK reads the variable when it is imported."""
+    code = (
+        "import os; from tests.unit.sinks.test_spans import *; from afterglow_collector.sinks.xray_segments import *;"
+        "span = spans_of(SpanMaker(own_traces=False), invocation(1, trace=TRACE))[0];"
+        "print(document_of(span)[:1], os.environ['AWS_XRAY_DAEMON_ADDRESS'])"
+    )
+    environ = {**os.environ, "AWS_XRAY_DAEMON_ADDRESS": "[::1]:2000", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environ)
+
+    assert "{ [::1]:2000\n" == done.stdout, done.stderr
+
+
+def test_many_datagrams_arrive_at_a_reader_that_keeps_up() -> None:
+    documents = [json.dumps({"number": number, "pad": "x" * 900}) for number in range(4000)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(("127.0.0.1", 0))
+        daemon.settimeout(5)
+        reader = subprocess.Popen(
+            [sys.executable, "-c", READER, str(daemon.fileno()), str(len(documents))],
+            pass_fds=[daemon.fileno()],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert reader.stdout is not None
+        assert "ready\n" == reader.stdout.readline()
+        sender = Daemon(f"127.0.0.1:{daemon.getsockname()[1]}")
+        sender.deliver(documents)
+        sender.close()
+        came, _ = reader.communicate(timeout=30)
+
+    assert "4000\n" == came
+
+
+READER = """
+import socket, sys
+daemon = socket.socket(fileno=int(sys.argv[1]))
+daemon.settimeout(5)
+print("ready", flush=True)
+count = 0
+try:
+    while count < int(sys.argv[2]):
+        daemon.recv(65536)
+        count += 1
+except TimeoutError:
+    pass
+print(count)
+"""
+
+
+def test_a_datagram_that_the_system_does_not_take_holds_up_no_other() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(("127.0.0.1", 0))
+        made = Daemon(f"127.0.0.1:{daemon.getsockname()[1]}")
+        refused = made.deliver(["a", "x" * 70_000, "b"])
+        came = [data.rpartition(b"\n")[2] for data in datagrams(daemon, 2)]
+        made.close()
+
+    assert ([b"a", b"b"], {"too-large-for-udp": 1}) == (came, refused)

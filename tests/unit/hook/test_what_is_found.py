@@ -68,3 +68,25 @@ def test_every_python_finds_the_same(start: Start, python: str) -> None:
         for number, (way, (what, name, _)) in enumerate(EXPECTED.items(), 1)
     } == seen
     assert "afterglow:" not in errors
+
+
+LONG_NAMES = """
+import threading, time
+Long = type("x" * 60_000, (threading.Thread,), {"run": lambda self: time.sleep(60)})
+start_one = "def start():\\n    Long(name='n' * 60_000, daemon=True).start()\\n"
+exec(compile(start_one, "f" * 60_000, "exec"))
+def handler(event, context):
+    for _ in range(3):
+        start()
+"""
+
+
+def test_names_of_any_length_hide_no_finding(start: Start) -> None:
+    """A message holds 64 KB: what all of an invocation left behind."""
+    runtime = start(LONG_NAMES)
+    works = runtime.found("handler")
+    _, errors = runtime.end()
+
+    assert 3 == len(works)
+    assert errors == ""
+    assert all(len(work["name"]) <= 1024 and len(work["site"][0][0]) <= 1024 for work in works)

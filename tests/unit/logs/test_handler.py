@@ -7,9 +7,12 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.unit.logs.lines import awslogs, delivery, kinesis, report_json, report_text
 from tests.unit.sinks.samples import ENVIRONMENT, NOW_MS, batch_of, finding, invocation
 
@@ -201,6 +204,157 @@ def test_a_bomb_is_not_unpacked() -> None:
 def test_base64_of_nonsense_is_refused() -> None:
     with pytest.raises(DeliveryError, match="not base64"):
         read_delivery("%%%")
+
+
+FORGED = (
+    f"REPORT RequestId: x\tDuration: 1 ms\tBilled Duration: {'9' * 400} ms\tMemory Size: 128 MB\tMax Memory Used: 5 MB"
+)
+POISON = [
+    FORGED,
+    encode(invocation(1, rss_bytes=10**400)),
+    encode(invocation(1, peak_rss_bytes=10**400)),
+    encode(ENVIRONMENT._replace(memory_mb=10**400)),
+    encode(finding(wall_ms=1e308)),
+    encode(finding(name="\ud800")),
+    report_json(metrics={"billedDurationMs": 10**400}),
+    '{"afterglow": "invocation", "v": 1, "status": ' + "[" * 900 + "]" * 900 + "}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", POISON, ids=range(len(POISON)))
+def test_a_poisoned_line_holds_up_no_shard(line: str) -> None:
+    sink = Kept()
+    event = kinesis(records(1), delivery(*batch_of(invocation(2)).splitlines(), line), records(3))
+    answer = function_of(sink, "*").handle(event)
+
+    assert {"batchItemFailures": []} == answer
+    assert 3 == sink.total("Invocations")
+
+
+class Fussy(Kept):
+    """A sink that objects to any batch with certain words in it."""
+
+    def __init__(self, objection: Exception, words: str) -> None:
+        super().__init__()
+        self.objection, self.words = objection, words
+
+    def send(self, batch: SinkBatch) -> Mapping[str, int]:
+        if any(self.words in entry.payload for entry in batch.entries):
+            raise self.objection
+        return super().send(batch)
+
+
+@pytest.mark.parametrize(("objection", "said"), [(SinkRefused("no"), "no"), (ValueError("bug"), "bug: ValueError")])
+def test_what_spoils_a_batch_for_the_sink_is_found_and_all_else_arrives(
+    objection: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink = Fussy(objection, "spoilt")
+    findings = [finding(finding_id=str(number), name="spoilt" if number == 5 else "good") for number in range(9)]
+    answer = function_of(sink).handle(kinesis(delivery(*batch_of(*findings).splitlines())))
+    kept = [json.loads(payload)["finding_id"] for payload in sink.payloads if "finding_id" in payload]
+
+    assert {"batchItemFailures": []} == answer
+    assert [*"01234678"] == kept
+    assert f'"dropped": {{"{said}": 1}}' in capsys.readouterr().err
+
+
+def test_a_report_that_comes_twice_is_counted_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = Kept()
+    function_of(sink, "*").handle(awslogs(delivery(*[report_text()] * 3, report_text("another"))))
+
+    assert 4 == sink.total("Invocations"), "it may be a retry"
+    assert '"repeated_reports": 2' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        7,
+        "awslogs",
+        {},
+        {"awslogs": None},
+        {"awslogs": {}},
+        {"awslogs": {"data": 7}},
+        {"awslogs": {"data": "\u00e4"}},
+        {"Records": None},
+        {"Records": [None]},
+        {"Records": [{"body": "of SQS"}]},
+        {"Records": [{"kinesis": {"data": "x"}}]},
+    ],
+    ids=str,
+)
+def test_an_event_of_another_shape_is_refused_in_words(event: Any) -> None:
+    with pytest.raises(DeliveryError):
+        function_of(Kept()).handle(event)
+
+
+@pytest.mark.parametrize("data", [None, 7, {}, "\u00e4", "x"], ids=str)
+def test_a_kinesis_record_without_data_is_named(data: Any) -> None:
+    event = kinesis(records(1), records(2))
+    event["Records"][1]["kinesis"]["data"] = data
+
+    assert {"batchItemFailures": [{"itemIdentifier": "101"}]} == function_of(Kept()).handle(event)
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=()), max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+events_of_a_stream = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "timestamp": st.integers() | values,
+            "message": st.sampled_from(POISON) | st.text().map(lambda text: "REPORT RequestId: " + text) | values,
+        },
+    )
+    | values,
+    max_size=4,
+)
+deliveries = st.fixed_dictionaries(
+    {"logEvents": events_of_a_stream},
+    optional={"messageType": st.just("CONTROL_MESSAGE") | values, "logGroup": values, "logStream": values},
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(deliveries | values, max_size=3))
+def test_whatever_is_delivered_is_taken_or_named(documents: list[Any]) -> None:
+    sink = Kept()
+    event = kinesis(*(gzip.compress(json.dumps(document).encode()) for document in documents))
+    answer = function_of(sink, "*").handle(event)
+    named = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    assert named == [] or named[0] in {str(100 + number) for number in range(len(documents))}
+    assert all(payload.encode() for payload in sink.payloads)
+
+
+@settings(max_examples=60, deadline=None)
+@given(deliveries | values)
+def test_whatever_a_subscription_delivers_is_taken_or_refused_in_words(document: Any) -> None:
+    try:
+        answer = function_of(Kept(), "*").handle(awslogs(gzip.compress(json.dumps(document).encode())))
+    except DeliveryError:
+        return
+
+    assert {} == answer
+
+
+@given(values)
+def test_whatever_event_comes_is_taken_or_refused_in_words(event: Any) -> None:
+    with suppress(DeliveryError):
+        function_of(Kept()).handle(event)
+    with suppress(DeliveryError):
+        function_of(Kept()).handle({"awslogs": event})
+    with suppress(DeliveryError):
+        function_of(Kept()).handle({"Records": event})
 
 
 def test_settings_come_from_the_environment(capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from afterglow.facts import FIELDS, FactError, parse_fact
+from afterglow.facts import FIELDS, MOST_TEXT, FactError, parse_fact
 
 UPDATE = [1, 5_000, True]
 WORK: dict[str, Any] = {
@@ -178,3 +178,64 @@ def test_a_number_that_json_cannot_carry_is_refused(user: str) -> None:
 def test_a_hook_of_another_version_is_refused() -> None:
     with pytest.raises(FactError, match="a hook of version 2, not 1"):
         parse_fact(message("hello", v=2))
+
+
+LONG = "/var/task/" + "x" * 60_000 + "/app.py"
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        ("entered", {"id": LONG}),
+        ("init", {"error": LONG, "message": LONG, "origin": [[LONG, 7, LONG]]}),
+        ("returned", {"error": LONG}),
+        ("found", {"new": [{**WORK, "name": LONG, "state": LONG, "site": [[LONG, 7, "handler"]]}]}),
+        ("found", {"lost": [{**CANCELLED, "name": LONG}]}),
+        ("gave-up", {"error": LONG}),
+        ("unseen", {"why": LONG}),
+        ("imports", {"files": [LONG], "nodes": [[LONG, -1, 1, 1, 1, 1, 0, [[0, 3]]]]}),
+        ("touched", {"names": [LONG]}),
+    ],
+)
+def test_names_and_paths_are_cut_to_what_a_collector_takes(kind: str, changed: dict[str, Any]) -> None:
+    fact = parse_fact(message(kind, **changed))
+    longest = max(texts_in(fact), key=len)
+
+    assert MOST_TEXT == len(longest)
+    assert longest.startswith("/var/task/xxx")
+    assert longest.endswith("xxx/app.py")
+    assert FIELDS[kind].keys() <= fact.keys()
+
+
+def texts_in(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for one in inner for text in texts_in(one)]
+
+
+def test_a_file_name_that_is_no_utf_8_can_be_written() -> None:
+    fact = parse_fact(message("found", new=[{**WORK, "site": [["/var/task/\udcff\u00e4.py", 7, "\ud800"]]}]))
+
+    assert [["/var/task/?\u00e4.py", 7, "?"]] == fact["new"][0]["site"]
+
+
+def test_a_long_task_root_is_left_whole_for_comparison() -> None:
+    root = "/" + "deep/" * 300
+
+    assert root == parse_fact(message("hello", root=root))["root"]
+
+
+def test_what_we_do_not_know_of_a_long_fact_is_left_out() -> None:
+    fact = parse_fact(message("ended", pad="x" * 5000, deep=[[[[[[[[[]]]]]]]]], dropped=3))
+
+    assert {"t": "ended", "w": 1, "at": 11, "cpu": None, "dropped": 3} == fact
+
+
+def test_a_work_that_is_nested_without_end_is_cut_short() -> None:
+    nested: list[Any] = []
+    for _ in range(400):
+        nested = [nested]
+    fact = parse_fact(message("found", new=[{**WORK, "more": nested, "name": "x" * 600}]))
+
+    assert MOST_TEXT == len(fact["new"][0]["name"])

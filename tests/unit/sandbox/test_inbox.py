@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from afterglow.boot import hook_address, open_listener
-from afterglow.inbox import LARGEST_MESSAGE_BYTES, MOST_MESSAGES_AT_ONCE, MOST_PEERS, Inbox
+from afterglow.inbox import LARGEST_MESSAGE_BYTES, MOST_FILES, MOST_MESSAGES_AT_ONCE, MOST_PEERS, Inbox
 
 ENDED = {"t": "ended", "w": 1, "at": 2, "cpu": None}
 _numbers = itertools.count()
@@ -220,3 +220,99 @@ def test_the_peers_number_is_the_one_that_the_socket_module_knows() -> None:
 
     assert os.getpid() == credentials[0]
     assert 17 == socket.SO_PEERCRED
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def send_with(hook: socket.socket, *descriptors: int) -> None:
+    socket.send_fds(hook, [fact()], list(descriptors))
+
+
+@pytest.fixture
+def memfd() -> Iterator[int]:
+    descriptor = os.memfd_create("stacks")
+    yield descriptor
+    os.close(descriptor)
+
+
+def test_a_file_comes_along_and_a_second_one_takes_its_place(hooks: Hooks, inbox: Inbox, memfd: int) -> None:
+    hook = hooks.connect()
+    send_with(hook, memfd)
+    works(inbox)
+    before = open_files()
+    for _ in range(20):
+        send_with(hook, memfd)
+        works(inbox)
+
+    assert [os.getpid()] == list(inbox.files)
+    assert before == open_files()
+    os.write(inbox.files[os.getpid()], b"stacks")
+    assert b"stacks" == os.pread(memfd, 10, 0)
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 100])
+def test_more_than_one_file_in_a_message_leaves_none_behind(hooks: Hooks, inbox: Inbox, memfd: int, count: int) -> None:
+    hook = hooks.connect()
+    send_with(hook, memfd)
+    works(inbox)
+    before = open_files()
+    for _ in range(5):
+        send_with(hook, *[memfd] * count)
+        assert [1] == works(inbox)
+
+    assert before == open_files()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "folder", "device"])
+def test_what_is_no_file_of_its_own_is_closed_and_counted(hooks: Hooks, inbox: Inbox, kind: str) -> None:
+    reading, writing = os.pipe()
+    one, other = socket.socketpair()
+    folder, device = os.open("/", os.O_RDONLY), os.open("/dev/null", os.O_RDWR)
+    hook = hooks.connect()
+    inbox.accept()
+    before = open_files()
+    send_with(hook, {"fifo": writing, "socket": one.fileno(), "folder": folder, "device": device}[kind])
+    heard = works(inbox)
+
+    assert ([1], {}, before) == (heard, inbox.files, open_files())
+    assert {"file-not-taken": 1} == inbox.dropped
+    for descriptor in (reading, writing, folder, device):
+        os.close(descriptor)
+    one.close()
+    other.close()
+
+
+def test_files_of_many_processes_are_bounded(hooks: Hooks, inbox: Inbox, memfd: int) -> None:
+    send_with(hooks.connect(), memfd)
+    works(inbox)
+    (mine,) = inbox.files.values()
+    inbox.files.update({-number: os.dup(mine) for number in range(1, MOST_FILES + 1)})
+    del inbox.files[os.getpid()]
+    os.close(mine)
+    before = open_files()
+    send_with(hooks.connect(), memfd)
+    works(inbox)
+
+    assert MOST_FILES == len(inbox.files)
+    assert before + 2 == open_files(), "both ends of the connection, and no file"
+    for file in inbox.files.values():
+        os.close(file)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_is_not_heard(hooks: Hooks, inbox: Inbox) -> None:
+    os.seteuid(65534)  # the kernel notes who one is when one connects
+    try:
+        stranger = hooks.connect()
+    finally:
+        os.seteuid(0)
+    stranger.send(fact())
+    heard = works(inbox)
+
+    assert ([], {}, {"of-another-user": 1}) == (heard, inbox.peers, inbox.dropped)
+    with pytest.raises(OSError, match=r"Broken pipe|reset by peer"):
+        stranger.send(fact())
+    hooks.connect().send(fact())
+    assert [1] == works(inbox)

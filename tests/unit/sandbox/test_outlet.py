@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,33 @@ def test_a_dead_outlet_costs_the_others_nothing_and_is_in_the_ledger() -> None:
     assert 1 == len(printed.lines)
     assert {"records file: No space left on device": 3} == losses["output"].dropped
     assert losses["output"].seen == losses["output"].emitted + 3
+
+
+# -- no time left --------------------------------------------------------------------------------------------------
+
+LOST = Loss(STARTED_MS, "fact", 5, 3, {"not-a-fact": 2})
+DOWN = Shutdown(STARTED_MS + 3, "spindown", 1, 1.0)
+
+
+def kinds(lines: list[dict[str, Any]]) -> list[str]:
+    return [line.get("afterglow", "metrics") for line in lines]
+
+
+@pytest.mark.parametrize("what", ["embedded", "records", "file"])
+def test_at_the_end_findings_come_last_and_without_time_not_at_all(what: str, tmp_path: Path) -> None:
+    printed = Printed()
+    file = RecordsFile(str(tmp_path / "records"), ENVIRONMENT)
+    outlet = {"embedded": embedded(printed), "records": RecordLines(ENVIRONMENT, printed.write), "file": file}[what]
+    outlets = Outlets([outlet])
+    for until_ns in (time.monotonic_ns() + 10**10, 0):
+        for record in (FINDING, OVERHEAD, LOST, DOWN):
+            outlets.accept(record)
+        outlets.end_by(until_ns)
+        outlets.flush(STARTED_MS + 10, final=True)
+    written = printed.lines or [json.loads(line) for line in (tmp_path / "records").read_text().splitlines()]
+    told = kinds(written)
+
+    assert 1 == told.count("finding")
+    assert 2 == told.count("loss")
+    assert told.index("loss") < told.index("finding")
+    assert {"output": {"no-time-left-at-shutdown": 1}} == outlets.ledger.dropped

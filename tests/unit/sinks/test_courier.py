@@ -1,15 +1,16 @@
 """A courier brings every entry to its sink, in order, whatever the sink answers; time is what the test says it is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from tests.unit.sinks.samples import MemoryOutbox, items
+from tests.unit.sinks.samples import Item, MemoryOutbox, items
 
+from afterglow_collector.sinks.allowance import HOUR_MS, MB, Allowance
 from afterglow_collector.sinks.backoff import Backoff
 from afterglow_collector.sinks.breaker import BreakerPolicy, State
 from afterglow_collector.sinks.contract import EMF, FINDING, SinkBatch, SinkRefused, SinkRetry
-from afterglow_collector.sinks.courier import IDLE_S, Clocks, Courier, Policy
+from afterglow_collector.sinks.courier import BUGS_IN_A_ROW, IDLE_S, Clocks, Courier, Policy
 from afterglow_collector.sinks.cursor import CursorError, read_cursor
 
 POLICY = Policy(batch_entries=3, backoff=Backoff(1.0, 8.0), breaker=BreakerPolicy(failures=4, cool_down_s=60.0))
@@ -231,6 +232,19 @@ def test_a_disk_that_takes_no_cursor_stops_nothing(courier_of: Run, hands: Hands
     assert 4 == read_cursor(tmp_path / "cursor")
 
 
+def test_a_full_disk_gives_room_for_the_cursor(courier_of: Run, hands: Hands, tmp_path: Path) -> None:
+    """What is done with may leave the outbox before the cursor says so: nothing else would make room for it."""
+    courier = courier_of(ScriptedSink(), MemoryOutbox(items(*"abcd")))
+    (tmp_path / "cursor.new").symlink_to("/dev/full")
+    for _ in range(3):
+        courier.step()
+
+    assert (0, 4) == (courier.saved_seq, courier.released_seq)
+    (tmp_path / "cursor.new").unlink()
+    run(courier, hands)
+    assert (4, 4) == (courier.saved_seq, read_cursor(tmp_path / "cursor"))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"v": 2, "seq": 1}', '{"v": 1, "seq": -1}', '{"v": 1, "seq": true}'])
 def test_a_cursor_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "cursor").write_text(text)
@@ -252,3 +266,151 @@ def test_nothing_to_do_is_looked_for_once_a_second(courier_of: Run) -> None:
 )
 def test_backoff_doubles_up_to_its_cap(failures: int, random: float, asked_s: float | None, expected_s: float) -> None:
     assert expected_s == POLICY.backoff.wait_s(failures, random, asked_s)
+
+
+class Fragile(ScriptedSink):
+    """Runs into a bug over certain entries."""
+
+    def __init__(self, bug: Exception, *bad: str) -> None:
+        super().__init__()
+        self.bug, self.bad = bug, bad
+
+    def send(self, batch: SinkBatch) -> Mapping[str, int]:
+        if any(entry.payload in self.bad for entry in batch.entries):
+            self.asked.append([entry.payload for entry in batch.entries])
+            raise self.bug
+        return super().send(batch)
+
+
+def run_through_bugs(courier: Courier, hands: Hands, most: int = 100) -> None:
+    """Step as the runner does, whose guard hands bugs back."""
+    for _ in range(most):
+        try:
+            wait_s = courier.step()
+        except ValueError as bug:
+            wait_s = courier.stumbled(bug)
+        if courier.idle:
+            return
+        hands.now_s += wait_s
+    pytest.fail(f"not idle after {most} steps: {courier.counters}")
+
+
+@pytest.mark.parametrize("bad", [("a",), ("b",), ("c",), ("a", "c"), ("b", "c", "d", "e")], ids="".join)
+def test_an_entry_that_no_try_survives_is_given_up_and_all_behind_it_arrives(
+    courier_of: Run, hands: Hands, bad: tuple[str, ...]
+) -> None:
+    sink = Fragile(ValueError("out of range"), *bad)
+    courier = courier_of(sink, MemoryOutbox(items(*"abcdefg")))
+    run_through_bugs(courier, hands)
+
+    assert [one for one in "abcdefg" if one not in bad] == sink.taken
+    assert {"bug: ValueError": len(bad)} == courier.counters.refused
+    assert (7 - len(bad), 7) == (courier.counters.sent, courier.saved_seq)
+    assert State.CLOSED is courier.breaker.state, "the other side has done nothing wrong"
+
+
+def test_what_the_system_refuses_is_no_entrys_fault(courier_of: Run, hands: Hands) -> None:
+    sink = Fragile(OSError(28, "no space left"), "a")
+    courier = courier_of(sink, MemoryOutbox(items("a")))
+    for _ in range(20):
+        with pytest.raises(OSError, match="no space"):
+            courier.step()
+        hands.now_s += courier.stumbled(sink.bug)
+    sink.bad = ()
+    run(courier, hands)
+
+    assert ["a"] == sink.taken
+    assert {} == courier.counters.refused
+
+
+class MeasuredOutbox(MemoryOutbox):
+    """An outbox of which each entry takes a megabyte."""
+
+    def last_seq_beyond(self, most_bytes: int | None) -> int:
+        over = len(self.entries) - (most_bytes // MB if most_bytes is not None else len(self.entries))
+        return self.entries[over - 1].seq if over > 0 else 0
+
+
+def limited(sink: ScriptedSink, outbox: MemoryOutbox, cursor: Path, hands: Hands, allowance: Allowance) -> Courier:
+    return Courier(sink, outbox, cursor, POLICY._replace(allowance=allowance), hands.clocks())
+
+
+def test_a_dead_sink_keeps_no_more_than_its_allowance_and_what_went_is_counted(tmp_path: Path, hands: Hands) -> None:
+    outbox = MeasuredOutbox(items(*"abcdefghij"))
+    sink = ScriptedSink(*[SinkRetry("dead")] * 3)
+    courier = limited(sink, outbox, tmp_path / "cursor", hands, Allowance(most_bytes=4 * MB))
+    courier.step()
+
+    assert 6 == courier.saved_seq == read_cursor(tmp_path / "cursor"), "what is beyond it can leave the disk"
+    outbox.append("k", "l")
+    hands.now_s += 2
+    courier.step()
+    assert 8 == courier.saved_seq
+    run(courier, hands)
+    assert [*"ijkl"] == sink.taken
+    assert {"beyond queue-mb=4": 8} == courier.counters.refused
+    assert (4, 0) == (courier.counters.sent, courier.counters.missed)
+
+
+def test_what_waits_for_a_dead_sink_grows_too_old(tmp_path: Path, hands: Hands) -> None:
+    def entry(seq: int, ago_h: int) -> Item:
+        return Item(seq, EMF, int((hands.now_s - ago_h * 3600) * 1000), f"{ago_h} h")
+
+    outbox = MemoryOutbox([entry(1, 9), entry(2, 5), entry(3, 1), entry(4, 1)])
+    sink = ScriptedSink(*[SinkRetry("dead")] * 3)
+    courier = limited(sink, outbox, tmp_path / "cursor", hands, Allowance(most_age_ms=4 * HOUR_MS))
+    hands.now_s += courier.step()
+    run(courier, hands)
+
+    assert ["9 h", "5 h", "1 h"] == sink.asked[0], "nothing is too old for a sink that takes it"
+    assert ["1 h", "1 h"] == sink.taken
+    assert {"beyond queue-hours=4": 2} == courier.counters.refused
+
+
+def test_without_an_allowance_everything_waits(courier_of: Run, hands: Hands) -> None:
+    sink = ScriptedSink(*[SinkRetry("dead")] * 50)
+    courier = courier_of(sink, MeasuredOutbox(items(*"abcdefghij")))
+    for _ in range(50):
+        hands.now_s += 3600 + courier.step()
+    run(courier, hands)
+
+    assert [*"abcdefghij"] == sink.taken
+
+
+def test_an_outbox_that_cannot_be_read_is_no_entrys_fault(courier_of: Run, hands: Hands) -> None:
+    class Broken(MemoryOutbox):
+        broken = False
+
+        def read(self, after_seq: int, limit: int) -> Sequence[Item]:
+            if self.broken:
+                raise ValueError("of another version")
+            return super().read(after_seq, limit)
+
+    outbox, sink = Broken(items("a")), ScriptedSink()
+    courier = courier_of(sink, outbox)
+    run(courier, hands)
+    outbox.broken = True
+    for _ in range(10):
+        with pytest.raises(ValueError, match="another version"):
+            courier.step()
+        hands.now_s += courier.stumbled(ValueError())
+    outbox.broken = False
+    outbox.append("b")
+    run(courier, hands)
+
+    assert ["a", "b"] == sink.taken
+    assert {} == courier.counters.refused
+
+
+def test_a_sink_that_takes_nothing_at_all_gives_up_little(courier_of: Run, hands: Hands) -> None:
+    """Its own fault, then: what came of each entry in a row would come of all of them."""
+    courier = courier_of(Fragile(ValueError("no such endpoint"), "x"), MemoryOutbox(items(*["x"] * 200)))
+    began_s = hands.now_s
+    while hands.now_s < began_s + 3600:
+        try:
+            hands.now_s += courier.step()
+        except ValueError as bug:
+            hands.now_s += courier.stumbled(bug)
+
+    assert BUGS_IN_A_ROW < courier.counters.refused["bug: ValueError"] < 3 * BUGS_IN_A_ROW
+    assert courier.complaints.failing_since_s is not None

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from afterglow_collector.sinks.allowance import HOUR_MS, MB, Allowance
 from afterglow_collector.sinks.cloudwatch_agent import CloudWatchAgent
 from afterglow_collector.sinks.cloudwatch_logs import CloudWatchLogs
 from afterglow_collector.sinks.file import RotatingFile
 from afterglow_collector.sinks.otlp import OtlpMetrics, OtlpTraces
-from afterglow_collector.sinks.spec import MAKERS, SpecError, make_sinks
+from afterglow_collector.sinks.spec import MAKERS, SpecError, allowance_of, make_sinks
 from afterglow_layer.commands.collect import KINDS
 
 
@@ -35,6 +36,8 @@ def test_a_log_group_gets_a_stream_of_the_hosts_name() -> None:
         ("cloudwatch-agent:agent.local", ("agent.local", 25888)),
         ("cloudwatch-agent:10.0.0.1:1234?protocol=udp", ("10.0.0.1", 1234)),
         ("cloudwatch-agent:[::1]:1234", ("::1", 1234)),
+        ("cloudwatch-agent:[::1]", ("::1", 25888)),
+        ("cloudwatch-agent::1234", ("127.0.0.1", 1234)),
     ],
 )
 def test_the_agents_address_has_defaults(text: str, address: tuple[str, int]) -> None:
@@ -45,9 +48,35 @@ def test_the_agents_address_has_defaults(text: str, address: tuple[str, int]) ->
 
 
 def test_x_ray_is_the_daemon_where_there_is_an_address_and_the_api_otherwise() -> None:
-    names = [make_sinks(text, {})[0].name for text in ("xray:127.0.0.1:2000", "xray", "xray:?region=eu-west-1")]
+    texts = ("xray:127.0.0.1:2000", "xray:[::1]:2000", "xray", "xray:?region=eu-west-1")
+    names = [make_sinks(text, {})[0].name for text in texts]
 
-    assert ["xray daemon 127.0.0.1:2000", "xray PutTraceSegments", "xray PutTraceSegments"] == names
+    assert [
+        "xray daemon 127.0.0.1:2000",
+        "xray daemon [::1]:2000",
+        "xray PutTraceSegments",
+        "xray PutTraceSegments",
+    ] == names
+
+
+@pytest.mark.parametrize(
+    ("text", "allowance"),
+    [
+        ("stdout", Allowance()),
+        ("otlp:http://h:1?queue-mb=500&traces=off", Allowance(500 * MB)),
+        ("xray:?queue-hours=24", Allowance(None, 24 * HOUR_MS)),
+        ("file:/x?queue-mb=1&queue-hours=2&keep=3", Allowance(MB, 2 * HOUR_MS)),
+    ],
+)
+def test_every_sink_may_have_an_allowance(text: str, allowance: Allowance) -> None:
+    assert make_sinks(text, {})
+    assert allowance == allowance_of(text)
+
+
+def test_what_a_sink_is_called_holds_no_password() -> None:
+    metrics, traces = make_sinks("otlp:http://user:s3cret@127.0.0.1:4318", {})
+
+    assert ["otlp metrics http://127.0.0.1:4318", "otlp traces http://127.0.0.1:4318"] == [metrics.name, traces.name]
 
 
 def test_otlp_is_two_sinks_with_the_usual_headers() -> None:
@@ -72,8 +101,25 @@ def test_otlp_is_two_sinks_with_the_usual_headers() -> None:
         ("cloudwatch-logs:", "a log group is missing"),
         ("cloudwatch-logs:/g?retention=2", "CloudWatch takes 1, 3, 5"),
         ("cloudwatch-agent:h:99999", "is no address"),
+        ("cloudwatch-agent:::1:25888", "is no address; 127.0.0.1:25888, [::1]:25888"),
+        ("xray:::1:2000", "is no address"),
+        ("xray:2001:db8::1", "is no address"),
+        ("xray:[::1:2000", "is no address"),
+        ("xray:127.0.0.1:port", "is no address"),
+        ("xray:127.0.0.1:\u0662\u0660\u0660\u0660", "is no address"),
+        ("stdout?queue-mb=0", "queue-mb=0; from 1"),
+        ("stdout?queue-mb=", "is not a whole number"),
+        ("file:/x?queue-hours=soon", "queue-hours='soon' is not a whole number"),
         ("cloudwatch-agent:h:1?protocol=sctp", "neither tcp nor udp"),
+        ("cloudwatch-logs:my group", "no log group can be called 'my group'"),
+        ("cloudwatch-logs:/g*", "no log group"),
+        ("cloudwatch-logs:/" + "x" * 512, "no log group"),
+        ("cloudwatch-logs:/g?stream=a:b", "no log stream can be called 'a:b'"),
         ("otlp:127.0.0.1:4318", "is no URL"),
+        ("otlp:http://[::1:4318", "is no URL"),
+        ("otlp:http://h:99999", "is no URL"),
+        ("otlp:http://h:port", "is no URL"),
+        ("otlp:http://:4318", "is no URL"),
         ("otlp:http://h:1?traces=maybe", "neither on nor off"),
     ],
 )

@@ -21,6 +21,7 @@ MOST_FILES = 32
 _INNERMOST = 6  # frames of an error that are kept, whatever file they are in
 _DEEPEST_WALK = 120
 MOST_CHARACTERS = 8_000  # of a site on the wire, some of which go into one message
+_LONGEST = 1024  # characters of a path or a name: a message holds 64 KB, and what all of an invocation left behind
 _STDLIB = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib would cost 4 ms of the function's cold start
 _STDLIB_PREFIXES = (_STDLIB + "/", "<frozen ")
 _IMPORTLIB = "<frozen importlib"
@@ -148,7 +149,9 @@ def _thinned(frames: list[tuple[CodeType, int]]) -> list[tuple[CodeType | None, 
 def spelled(site: Gapped, most_characters: int = MOST_CHARACTERS) -> list[list[object]]:
     """Return the site as it goes on the wire: [[file, line, function], …]; ["", n, ""]: n frames are left out."""
     told = [
-        ["", line, ""] if code is None else [code.co_filename, line, getattr(code, "co_qualname", code.co_name)]
+        ["", line, ""]
+        if code is None
+        else [code.co_filename[:_LONGEST], line, getattr(code, "co_qualname", code.co_name)[:_LONGEST]]
         for code, line in site
     ]
     sizes = [len(str(file)) + len(str(function)) for file, _, function in told]

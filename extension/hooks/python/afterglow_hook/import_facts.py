@@ -1,6 +1,6 @@
 """The tree of imports, as facts. In: timed imports, names of touched modules. Out: messages of a bounded size.
 
-Runs after the answer has gone out. Of many modules the 300 with the highest total times are told one by one;
+Runs after the answer has gone out. Of many modules the 256 with the highest total times are told one by one;
 since nothing takes longer than what imports it, these are always a tree. The rest is added up where it hangs.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from afterglow_hook.imports import Import
 
-MOST_TOLD = 300
+MOST_TOLD = 256  # what a collector takes in one list
 LARGEST_PART_BYTES = 48_000
 FAILED, NATIVE = 1, 2
 _LONGEST_NAME = 300

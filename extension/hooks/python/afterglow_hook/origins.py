@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_ENTRIES = 20_000
 _MOST_JUST_GONE = 100
+_LONGEST_NAME = 1024  # characters; of too long a message the extension gets nothing
 overflowed = 0
 """Starts that were not noted because a table was full; reported as a loss."""
 
@@ -64,7 +65,7 @@ class Origin:
 
     def __init__(self, what: str, name: str, site: Site, giver: tuple[str | None, int | None] | None = None) -> None:
         self.what = what
-        self.name = name
+        self.name = name[:_LONGEST_NAME] if type(name) is str else name
         self.site = site
         self.request_id, self.index = starter() if giver is None else giver
         self.begun_ns = time.monotonic_ns()
