@@ -60,28 +60,28 @@ FLUSHES: dict[str, str] = {
     "sentry_sdk": "sentry_sdk.flush(timeout=2), or the AwsLambdaIntegration, which does it",
     "segment": "analytics.flush()",
     "analytics": "analytics.flush()",
-    "watchtower": "flush() on the CloudWatchLogHandler",
+    "watchtower": "flush() on the CloudWatchLogHandler, or close()",
     "ldclient": "flush() on the client (ldclient.get().flush())",
     "datadog": "flush() on the statsd client, or statsd.disable_background_sender()",
     "ddtrace": "tracer.flush()",
-    "elasticapm": "flush() on the client (elasticapm.get_client()._transport.flush())",
+    "elasticapm": "client.close() on the client, or client._transport.flush()",
     "newrelic": "newrelic.agent.shutdown_agent(), or the wrapper of its Lambda layer",
     "kafka": "producer.flush()",
     "confluent_kafka": "producer.flush()",
     "paho": "wait_for_publish() on what publish() returned",
     "logging_loki": "flush() and stop() on the handler's queue listener",
     "mixpanel": "flush() on the BufferedConsumer",
-    "amplitude": "client.flush()",
+    "amplitude": "client.flush(), and wait for the futures that it returns, or client.shutdown()",
     "rudderstack": "analytics.flush()",
     "honeycomb": "client.flush()",
-    "libhoney": "libhoney.flush()",
+    "libhoney": "libhoney.flush() or libhoney.close()",
     "beeline": "beeline.get_beeline().client.flush()",
     "logtail": "flush() on the LogtailHandler",
     "rollbar": "rollbar.wait()",
     "bugsnag": "bugsnag.configure(asynchronous=False)",
     "honeybadger": "honeybadger.configure(force_sync=True)",
     "aws_xray_sdk": "end the segment in the handler: xray_recorder.end_segment()",
-    "influxdb_client": "write_api.flush(), or write_options=SYNCHRONOUS",
+    "influxdb_client": "write_api.flush() or write_api.close(), or write_options=SYNCHRONOUS",
     "langfuse": "langfuse.flush()",
     "langsmith": "Client().flush(), or LANGSMITH_TRACING_BACKGROUND=false",
     "statsig": "statsig.flush()",
@@ -95,13 +95,17 @@ SCHEDULER_REPAIR = (
     "Nothing keeps the time while the environment is frozen. Let a service do it: EventBridge Scheduler, or an SQS "
     "delay (DelaySeconds), which starts an invocation of its own."
 )
-WORKER_REPAIR = (
-    "It serves the whole environment, so do not wait for its end; wait for what you gave it. {flush}before "
-    "the handler returns, or send from the handler itself."
+FLUSH_REPAIR = (
+    "Call {flush} before the handler returns: it waits until what you gave is sent. Or send from the handler itself."
 )
-OWN_FLUSH = (
-    "Where it is your own, let it say when it is done (queue.task_done() and queue.join(), or a Future per job), and "
-    "wait for that "
+OWN_REPAIR = (
+    "The thread serves the whole environment, so do not wait for its end; wait for what you gave it. Let it say when "
+    "that is done (queue.task_done() and queue.join(), or a Future for each job), and wait for that before the handler "
+    "returns. Or do the work in the handler itself."
+)
+LIBRARY_REPAIR = (
+    "The thread is {module}'s, and goes on when your call has returned. Have it finish before the handler returns, by "
+    "its own flush() or close() (see its documentation), or use it in its synchronous way."
 )
 WORKER_LOST = "What it had been given and had not done is lost with the environment."
 
@@ -152,7 +156,7 @@ HINTS: list[Hint] = [
 def advise(finding: dict[str, Any]) -> list[str]:
     """Return what to do, then why it matters, then what its state adds: a sentence or two each."""
     worker = finding.get("worker")
-    sentences = [REPAIRS.get(finding["what"], OTHER_REPAIR) if worker is None else repair_of_worker(worker)]
+    sentences = [REPAIRS.get(finding["what"], OTHER_REPAIR) if worker is None else repair_of_worker(finding)]
     if worker is not None and finding["outcome"] == "lost":
         sentences.append(WORKER_LOST)
     elif finding["outcome"] in CONSEQUENCES:
@@ -162,12 +166,15 @@ def advise(finding: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def repair_of_worker(module: str) -> str:
-    """Return what to do about work that was given to a thread of this module, one that lives on."""
-    if module.partition(".")[0] in SCHEDULERS:
+def repair_of_worker(finding: dict[str, Any]) -> str:
+    """Return what to do about work that was given to a thread that lives on, or is a library's own."""
+    package = finding["worker"].partition(".")[0]
+    if package in SCHEDULERS:
         return SCHEDULER_REPAIR
-    known = next((call for name, call in FLUSHES.items() if module.partition(".")[0] == name), None)
-    return WORKER_REPAIR.format(flush=f"Call {known} " if known else OWN_FLUSH)
+    if package in FLUSHES:
+        return FLUSH_REPAIR.format(flush=FLUSHES[package])
+    parts = (finding["where"]["file"] or "").removesuffix(".py").split("/")
+    return OWN_REPAIR if package in ("", "__main__", *parts) else LIBRARY_REPAIR.format(module=package)
 
 
 ENDING_REPAIRS: dict[str, str] = {

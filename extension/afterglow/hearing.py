@@ -142,12 +142,21 @@ def _message(parts: Parts, fact: Fact) -> str | None:
 
 def _on_found(parts: Parts, pid: int, fact: Fact) -> None:
     for announced in fact["new"]:
-        parts.lingering.announce(pid, announced)
+        parts.lingering.announce(pid, {**announced, "worker": _worker_of(parts, announced)})
     for cancelled in fact["lost"]:
         parts.lingering.cancelled(pid, cancelled)
     if parts.lingering.refused:
         parts.teller.lose("finding", "too-many-open", parts.lingering.refused)
         parts.lingering.refused = 0
+
+
+def _worker_of(parts: Parts, work: Fact) -> str | None:
+    """Return the module whose thread does it: of one that lives on, and of one that a library has started for itself."""
+    worker: str | None = work["worker"]
+    starter = str(work["site"][0][0]) if work["site"] else ""
+    if worker is None and work["what"] == "thread" and starter and not parts.own_code.is_own(starter):
+        return parts.own_code.package_of(starter)
+    return worker
 
 
 def _on_pile(parts: Parts, pid: int, fact: Fact) -> None:

@@ -42,6 +42,13 @@ class OwnCode:
             self._known[file] = self._find_out(file)
         return self._known[file]
 
+    def package_of(self, file: str) -> str:
+        """Return the package that a library's file belongs to, as far as its path tells."""
+        inside = file.rpartition("/site-packages/")[2] if "/site-packages/" in file else file
+        for folder in (self.task_root + "/", "/opt/python/", "/var/runtime/"):
+            inside = inside.removeprefix(folder)
+        return inside.lstrip("/").partition("/")[0].removesuffix(".py")
+
     def is_near(self, file: str) -> bool:
         """Return whether it is Python code outside the function's folder that nobody is known to have installed."""
         from afterglow.dependencies import is_installed  # noqa: PLC0415 - as in _find_out

@@ -59,6 +59,8 @@ begun: list[Act] = []
 """Since the last look."""
 _sent_by_hand: dict[Any, int] = {}
 """(host, port) → index of the last invocation whose handler, or whoever it woke, sent something there itself."""
+sent_ns: dict[int, int] = {}
+"""ident → when it last began to send something."""
 last_method: dict[int, str] = {}
 """ident → the method of the last HTTP request that it began."""
 
@@ -91,6 +93,7 @@ def note_request(connection: Any, method: str, begin: FrameType) -> None:
     last_method[ident] = method
     if method in LOOKS:
         return
+    sent_ns[ident] = time.monotonic_ns()
     held = handoffs.in_hand.get(ident)
     if held and held[-1].left_ns is None:  # it does what it was given: that is followed already
         handoffs.take_unacted(ident)
@@ -112,8 +115,9 @@ def note_job(name: str, site: Site) -> None:
     ident = get_ident()
     if current.index and ident != current.handler_thread and len(begun) < _MOST_ACTS:
         held = handoffs.in_hand.get(ident)
-        if not (held and held[-1].left_ns is None):
-            begun.append(Act(ident, None, name, site))
+        act = Act(ident, None, name, site) if not (held and held[-1].left_ns is None) else None
+        if act is not None and act.site:  # else nobody had asked for it: a tick, with nothing to do maybe
+            begun.append(act)
 
 
 def was_sent_by_hand(host: Host | None, index: int | None) -> bool:
@@ -151,10 +155,12 @@ def origin_here() -> Any:
 def forget_thread(ident: int) -> None:
     """Forget a thread that ends."""
     last_method.pop(ident, None)
+    sent_ns.pop(ident, None)
 
 
 def forget_all() -> None:
     """In a forked child: its parent's threads are not there."""
     begun.clear()
     last_method.clear()
+    sent_ns.clear()
     _sent_by_hand.clear()

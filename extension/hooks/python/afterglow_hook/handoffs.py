@@ -52,13 +52,26 @@ _last_put: tuple[int, Handoff | None] = (0, None)  # id(the frame of ``put``), w
 class Handoff:
     """What one invocation gave to one thread, from one line."""
 
-    __slots__ = ("holder", "ids", "index", "left_ns", "queued", "request_id", "rested_ns", "site", "taken", "work")
+    __slots__ = (
+        "holder",
+        "ids",
+        "index",
+        "left_ns",
+        "queued",
+        "request_id",
+        "rested_ns",
+        "site",
+        "taken",
+        "taken_ns",
+        "work",
+    )
 
     def __init__(self, giver: Giver, site: Site) -> None:
         self.request_id, self.index = giver
         self.site = site
         self.queued = 0  # items that nobody has taken yet
         self.taken = 0
+        self.taken_ns = 0  # when the last item was
         self.holder: int | None = None  # ident of the thread
         self.ids: list[int] = []  # addresses of the last items that were taken
         self.rested_ns: int | None = None  # when its holder first waited for more
@@ -188,6 +201,7 @@ def note_taken(items: Items, item: Any) -> None:
     if id(items) not in _fed and len(_fed) < _MOST_WAITERS:
         _remember(items, ident)
     handoff.taken += 1
+    handoff.taken_ns = time.monotonic_ns()
     _hand_over(ident, handoff)
     if _is_unmistakable(item):
         _note_address(ident, handoff, id(item))
@@ -293,9 +307,12 @@ def _is_rest(ident: int, wait: FrameType) -> bool:
     return is_get or _waits_in.get(ident) in _places.get(ident, ())
 
 
-def settle(ident: int, lying: set[int] | None, *, at_rest: bool, timeout: float | None) -> list[Handoff]:
+def settle(
+    ident: int, lying: set[int] | None, *, at_rest: bool, timeout: float | None, sent_ns: int | None = None
+) -> list[Handoff]:
     """Return what a thread still has in hand, and forget the rest.
 
+    ``sent_ns``: of a known exporter, when it sent something the last time; what it took since, it has yet to send.
     ``at_rest``: it waits to be given more, so it has done what it had; unless that wait has a ``timeout``, and what it
     had lies in a collection of its own (``lying``: their addresses): batches are collected so.
     """
@@ -307,6 +324,8 @@ def settle(ident: int, lying: set[int] | None, *, at_rest: bool, timeout: float 
         over = at_rest or has_rested if is_latest else True
         if over and lying is not None and (timeout is not None or has_rested or not is_latest):
             over = lying.isdisjoint(handoff.ids)
+        if over and sent_ns is not None and handoff.taken_ns > sent_ns:
+            over = False
         if over and handoff.left_ns is None:
             handoff.left_ns = handoff.rested_ns or waiting_since.get(ident) or time.monotonic_ns()
         if not over:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from afterglow_hook import handoffs
+from afterglow_hook import acts, handoffs
 from afterglow_hook.batches import lying_about
-from afterglow_hook.loops import runs_for_ever
+from afterglow_hook.loops import module_of, runs_for_ever
 from afterglow_hook.waits import IDLE, LOCKED, RUNNING, SLEEPING, thread_state, timeout_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
     from types import FrameType
+
+EXPORTERS = ("elasticapm.", "influxdb_client.", "analytics.", "segment.", "libhoney.", "amplitude.", "rudderstack.")
+"""Packages whose threads turn what they take into something else, and send that later: no item of theirs lies about."""
 
 
 def settle(thread: threading.Thread, frame: FrameType | None) -> list[handoffs.Handoff]:
@@ -25,7 +28,8 @@ def settle(thread: threading.Thread, frame: FrameType | None) -> list[handoffs.H
     held = handoffs.in_hand.get(ident, ())
     batches = len(held) > 1 or timeout is not None or any(each.rested_ns is not None for each in held)
     lying = lying_about(frame) if batches and any(each.ids for each in held) else None
-    return handoffs.settle(ident, lying, at_rest=at_rest, timeout=timeout)
+    sent_ns = acts.sent_ns.get(ident, 0) if held and module_of(frame).startswith(EXPORTERS) else None
+    return handoffs.settle(ident, lying, at_rest=at_rest, timeout=timeout, sent_ns=sent_ns)
 
 
 def state_with(thread: threading.Thread, frame: FrameType | None) -> str:

@@ -46,7 +46,7 @@ def talks_to(call: tuple[int, ...], address: tuple[str, int]) -> bool:
 
 def descriptors_of(call: tuple[int, ...]) -> list[int]:
     """Return the descriptors that a system call works on or waits for."""
-    number, arguments = call[0], call[1:]
+    number, arguments = (call[0], call[1:]) if call else (-1, ())
     try:
         if number in _DIRECT:
             return [arguments[0]]

@@ -17,7 +17,7 @@ from afterglow_hook.callsite import spelled
 from afterglow_hook.handoffs import waiting_since
 from afterglow_hook.holding import settle
 from afterglow_hook.loops import module_of, runs_for_ever
-from afterglow_hook.sockets import awaited_ms
+from afterglow_hook.sockets import TICK_NS, awaited_ms
 from afterglow_hook.waits import (
     IDLE,
     IO,
@@ -193,6 +193,9 @@ class ThreadWork(Work):
             return True
         now_ns, cpu_ns, before_ns = time.monotonic_ns(), self.read_cpu_ns(), self.cpu_seen_ns
         self.cpu_seen_ns = cpu_ns
+        if self.state == IO and self._asks_again(now_ns):
+            self.end(now_ns, since_ns=self.alive_ns)
+            return False
         if self._is_at_rest(self.frame(), moved=cpu_ns != before_ns):
             self._end_at_rest(now_ns)
             return False
@@ -204,6 +207,11 @@ class ThreadWork(Work):
         cpu_ns, before_ns = self.read_cpu_ns(), self.cpu_told_ns
         self.cpu_told_ns = cpu_ns
         return cpu_ns is None or before_ns is None or cpu_ns - before_ns >= MOVED_NS
+
+    def _asks_again(self, now_ns: int) -> bool:
+        """Return whether the thread awaits an answer to something that it has sent after this was last seen."""
+        ms = awaited_ms(system_call(self.thread.native_id or 0) or ())
+        return ms is not None and now_ns - ms * 1e6 - TICK_NS > self.alive_ns
 
     def _is_at_rest(self, frame: FrameType | None, *, moved: bool) -> bool:
         if self.state.startswith((WAITING_ONCE, SLEEPING)) and not self.worker:
