@@ -61,7 +61,7 @@ def test_a_torn_group_is_gone_as_a_whole_and_told(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path)
 
     assert (4, Mark(2, 1)) == (outbox.last_seq, outbox.last_mark)
-    assert "torn bytes" in outbox.damage[0]
+    assert "were never whole; copied to quarantine/" in outbox.damage[0]
     assert outbox.append([emf("again")], Mark(3, 1)) == 5
     outbox.close()
     assert Outbox(tmp_path).damage == []
