@@ -1,4 +1,4 @@
-"""What a disk can do: lose the end, a page in the middle, a whole folder; and what lies on it and was sent by somebody."""
+"""What a disk can do: lose the end, a page in the middle, a whole folder; and what lies on it that somebody sent."""
 
 import gzip
 import json

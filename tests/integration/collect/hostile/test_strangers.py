@@ -130,7 +130,7 @@ def test_a_header_that_comes_twice_is_refused(shared: Collector, twice: bytes) -
 
 
 def test_many_requests_in_one_piece_are_answered_a_few_at_a_time(closed: Collector) -> None:
-    """8,000 requests for the interface's description, some 300 MB of answers, from a client that reads none for long."""
+    """8,000 requests for the interface's description, some 300 MB of answers, and nobody who reads them."""
     before_mb = rss_mb(closed)
     connection = closed.connect()
     connection.setblocking(False)
