@@ -122,8 +122,8 @@ def _assembled(options: Options, sinks: list[Sink], folders: Folders, post: Post
     else:
         state.lsn = outbox.last_mark.lsn
     _tell_of_the_lost(outbox, runners, publisher.restored)
-    intake.publishing_bytes = lambda: publisher.waiting_bytes
     if passes_on:
+        intake.publishing_bytes = lambda: publisher.waiting_bytes
         intake.pass_on = lambda lsn, at_ms, body: publisher.put(Passing(lsn, at_ms, body))
     return _Core(intake, publisher, runners)
 

@@ -19,14 +19,8 @@ JUMP_MS = 60_000
 PATIENCE_MS = 300_000
 
 
-def now_ms() -> int:
-    """Return the time: Unix epoch."""
-    return time.time_ns() // 1_000_000
-
-
-def steady_ms() -> int:
-    """Return the time since some moment, by a clock that nobody sets."""
-    return time.monotonic_ns() // 1_000_000
+_NS_PER_MS = 1_000_000
+_JUMP_NS = JUMP_MS * _NS_PER_MS
 
 
 class Times(msgspec.Struct, frozen=True, gc=False):
@@ -43,29 +37,38 @@ def certain(at_ms: int) -> Times:
 
 
 class Clock:
-    """``told_ms`` is the machine's word for the time, ``steady_ms`` the clock that it is held to."""
+    """``told_ns`` is the machine's word for the time, ``steady_ns`` the clock that nobody sets, and it is held to."""
 
-    def __init__(self, told_ms: Callable[[], int] = now_ms, steady_ms: Callable[[], int] = steady_ms) -> None:
-        self.steady_ms = steady_ms
-        self._told_ms = told_ms
-        self._ahead_ms = told_ms() - steady_ms()  # of the steady one
-        self._doubted_since: int | None = None  # steady
+    def __init__(
+        self, told_ns: Callable[[], int] = time.time_ns, steady_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._told_ns = told_ns
+        self._steady_ns = steady_ns
+        self._ahead_ns = told_ns() - steady_ns()  # of the steady one
+        self._doubted_since_ms: int | None = None  # steady
+
+    def steady_ms(self) -> int:
+        """Return the time since some moment, by the clock that nobody sets."""
+        return self._steady_ns() // _NS_PER_MS
 
     def times(self) -> Times:
         """Return the time."""
-        told, steady = self._told_ms(), self.steady_ms()
-        ours = steady + self._ahead_ms
-        if abs(told - ours) > JUMP_MS and not self._believed(told - ours, steady):
-            return Times(ours, min(ours, told), max(ours, told))
-        if self._doubted_since is not None:
-            self._doubted_since = None
+        told_ns = self._told_ns()
+        ahead_ns = told_ns - self._steady_ns()
+        told_ms, jump_ns = told_ns // _NS_PER_MS, ahead_ns - self._ahead_ns
+        if not -_JUMP_NS <= jump_ns <= _JUMP_NS and not self._believed(jump_ns):
+            ours_ms = (told_ns - jump_ns) // _NS_PER_MS
+            return Times(ours_ms, min(ours_ms, told_ms), max(ours_ms, told_ms))
+        if self._doubted_since_ms is not None:
+            self._doubted_since_ms = None
             LOG.warning("the clock is believed again")
-        self._ahead_ms = told - steady
-        return certain(told)
+        self._ahead_ns = ahead_ns
+        return Times(told_ms, told_ms, told_ms)
 
-    def _believed(self, jump_ms: int, steady: int) -> bool:
-        if self._doubted_since is None:
-            self._doubted_since = steady
+    def _believed(self, jump_ns: int) -> bool:
+        steady_ms = self.steady_ms()
+        if self._doubted_since_ms is None:
+            self._doubted_since_ms = steady_ms
             words = "the clock has jumped by %+d s; it is believed when it has kept to that for %d s"
-            LOG.warning(words, round(jump_ms / 1000), PATIENCE_MS // 1000)
-        return steady - self._doubted_since >= PATIENCE_MS
+            LOG.warning(words, round(jump_ns / 1e9), PATIENCE_MS // 1000)
+        return steady_ms - self._doubted_since_ms >= PATIENCE_MS

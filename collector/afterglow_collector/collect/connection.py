@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from afterglow_collector.collect.answers import Answer, encode, problem
-from afterglow_collector.collect.incoming import Door, Incoming, Request
+from afterglow_collector.collect.incoming import MAX_HEAD_BYTES, Door, Incoming, Request
 from afterglow_collector.collect.together import Together
 
 MAX_UNDER_WAY = 16
@@ -84,8 +84,18 @@ class Connection(asyncio.Protocol):
         """Parse what came, as far as its answers may be owed."""
         if self._closing or self.incoming.over:
             return
-        self._rest = self._rest + data if self._rest else data
-        self._go_on()
+        if self._rest or self._paused or len(data) > MAX_HEAD_BYTES:
+            self._rest += data
+            self._go_on()
+            return
+        refusal = self.incoming.feed(data)  # as below, for a request that comes in one small piece
+        if refusal is not None:
+            self._refuse(refusal)
+        arrived = self.incoming.arrived
+        if len(arrived) == 1 and len(self.slots) < MAX_UNDER_WAY - 1:
+            self._serve(arrived.popleft())
+        elif arrived:
+            self._go_on()
 
     def eof_received(self) -> bool:
         """Let a client that says no more have the answers that it waits for; TLS knows no such thing."""

@@ -13,7 +13,7 @@ from zlib import crc32
 
 import msgspec
 
-from afterglow.records import SCHEMA_VERSION, Environment, Invocation, Overhead, Record, kind_of
+from afterglow.records import KINDS, SCHEMA_VERSION, Environment, Invocation, Overhead, Record
 from afterglow.window import MINUTE_MS
 from afterglow_collector.collect.calls import FORMULAS
 from afterglow_collector.collect.forms import FORMS, any_of, as_record
@@ -152,7 +152,12 @@ def _group(minute: int, calls: list[Any]) -> CallGroup:
     return CallGroup(minute, len(calls), cold, errors, len(calls) - unknown, len(calls) - unseen)
 
 
+_KIND_OF = {cls: kind for kind, cls in KINDS.items()}
+
+
 def _row(record: Record) -> list[Any]:
     """Return the record as a row; ``sources`` was skipped when it was read."""
-    values = ({} if name == "sources" else value for name, value in record._asdict().items())
-    return [kind_of(record), SCHEMA_VERSION, *values]
+    row = [_KIND_OF[type(record)], SCHEMA_VERSION, *record]
+    if "sources" in record._fields:
+        row[2 + record._fields.index("sources")] = {}
+    return row

@@ -74,14 +74,13 @@ def encode(kind: int, number: int, payload: bytes, salt: bytes = b"") -> bytes:
 
 def encode_header(kind: int, number: int, parts: Sequence[bytes], salt: bytes = b"") -> bytes:
     """Return the bytes that go before the payload's parts, for a writer that gathers."""
-    if not fits(parts):
+    length, checksum = sum(map(len, parts)), crc32(salt)
+    if length > MAX_PAYLOAD_BYTES:
         raise TooLargeError(f"an entry of more than {MAX_PAYLOAD_BYTES} bytes")
-    length, seed = sum(map(len, parts)), crc32(salt)
-    checksum = seed
     for part in parts:
         checksum = crc32(part, checksum)
     fields = _FIELDS.pack(magic_of(salt), checksum, length, kind, number)
-    return fields + _CRC.pack(crc32(fields, seed))
+    return fields + _CRC.pack(crc32(fields, crc32(salt)))
 
 
 class _Header(NamedTuple):

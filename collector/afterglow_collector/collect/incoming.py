@@ -80,7 +80,8 @@ class Incoming:
     @property
     def appetite(self) -> int:
         """How many bytes may be fed at once: what is left of a body, or a piece in which little can begin."""
-        return max(MAX_HEAD_BYTES, self._expected - self._size)
+        left = self._expected - self._size
+        return left if left > MAX_HEAD_BYTES else MAX_HEAD_BYTES
 
     def feed(self, data: bytes) -> Answer | None:
         """Parse what came; return the answer to what is no request, after which nothing is."""
@@ -107,14 +108,18 @@ class Incoming:
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or a part of it."""
-        self._count(len(url))
+        self._head_bytes += len(url)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(_too_long_a_head())
         self._url += url
 
     def on_header(self, name: bytes, value: bytes | None) -> None:
         """Take a header; a trailer is counted, and dropped."""
         value = value or b""
-        self._count(len(name) + len(value) + 4)
+        self._head_bytes += len(name) + len(value) + 4
         self._headers_seen += 1
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(_too_long_a_head())
         if self._headers_seen > MAX_HEADERS:
             self._refuse(problem(431, f"a request has at most {MAX_HEADERS} headers"))
         if self._head_done:
@@ -182,11 +187,6 @@ class Incoming:
         self._unkept = 0  # bytes since anything was made of them
         self._sender = None
         self._early = None
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(_too_long_a_head())
 
     def _refuse(self, answer: Answer) -> None:
         self._refusal = answer

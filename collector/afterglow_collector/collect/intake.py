@@ -121,10 +121,11 @@ class Intake:
         oldest_ms = times.earliest_ms - MAX_AGE_MS + PUBLISHING_MS + bounds.grace_ms
         limits = wire.Limits(bounds.line_bytes, oldest_ms, times.latest_ms + bounds.ahead_ms, passed_on)
         batch = wire.decode_batch(plain, limits)
-        if not sender.may_send_for(batch.environment.function):
+        if sender.functions and not sender.may_send_for(batch.environment.function):
             raise BodyError(403, f"this token is not good for the function {batch.environment.function!r}")
         digest = self.digester.digest(batch)
-        if _most_minutes(digest) > MAX_MINUTES and len(minutes_of(digest)) > MAX_MINUTES:
+        most = len(digest.groups) + len(digest.overheads) + len(digest.others)
+        if most > MAX_MINUTES and len(minutes_of(digest)) > MAX_MINUTES:
             raise BodyError(413, f"a batch has records of {MAX_MINUTES} minutes at most")
         return Received(seq, times.now_ms, digest, batch.refused, batch.text if passed_on else b"")
 
@@ -156,7 +157,7 @@ class Intake:
         if verdict is not Verdict.NEW:
             reply(self._known(verdict, received.seq))
             return
-        parts = self._parts(received)
+        parts = self._parts(received) if self.journal is not None else (received.body,)
         if not frames.fits(parts):
             self._refuse(413, "the batch holds more than can be kept in one piece; send it in parts", reply)
             return
@@ -171,8 +172,6 @@ class Intake:
             self.journal.append(BATCH, parts, lambda lsn, error: self._journalled(lsn, error, kept))
 
     def _parts(self, received: Received) -> tuple[bytes, ...]:
-        if self.journal is None:
-            return (received.body,)
         digest = self.digester.encode(received.digest)
         return encode_batch(StoredBatch(received.at_ms, received.seq, digest, received.body))
 
@@ -191,7 +190,8 @@ class Intake:
 
     def _applied(self, lsn: int, received: Received, claim: Claim) -> Answer:
         verdict = self._apply(lsn, received)
-        self.room.settle(claim, opened=verdict is Verdict.NEW)
+        if claim.minutes:
+            self.room.settle(claim, opened=verdict is Verdict.NEW)
         if verdict is not Verdict.NEW:
             return self._known(verdict, received.seq)
         records, refused = received.digest.records, received.refused
@@ -222,7 +222,3 @@ def _seq(headers: dict[bytes, bytes]) -> int:
     if not seq.isdigit() or len(seq) > 16 or int(seq) > MAX_SEQ:
         raise BodyError(400, f"header Afterglow-Seq is no whole number from 0 to {MAX_SEQ}")
     return int(seq)
-
-
-def _most_minutes(digest: Digest) -> int:
-    return len(digest.groups) + len(digest.overheads) + len(digest.others)

@@ -39,7 +39,7 @@ class Hands:
         self.ahead_ms = START_MS - self.steady_ms
 
     def clock(self) -> Clock:
-        return Clock(lambda: self.steady_ms + self.ahead_ms, lambda: self.steady_ms)
+        return Clock(lambda: (self.steady_ms + self.ahead_ms) * 1_000_000, lambda: self.steady_ms * 1_000_000)
 
 
 class Running(NamedTuple):
