@@ -108,7 +108,7 @@ def _assembled(options: Options, sinks: list[Sink], folders: Folders, post: Post
     runners = [_runner(sink, outbox, folders.cursors) for sink in _named_apart(sinks)]
     emitter = Emitter(options.namespace, options.dimensions, options.emf_values)
     publisher = Publisher(outbox, folders.checkpoints, emitter, runners)
-    restored = _restored(options, folders, _missing(outbox, runners))
+    restored = _restored(options, folders, _whole_until(outbox, runners))
     passes_on = any(RECORD in sink.kinds for sink in sinks)
     state = restored.state
     intake = Intake(state, _bounds(options), Counts(), None, _pass_now(publisher) if passes_on else None)
@@ -139,10 +139,11 @@ def _runner(sink: Sink, outbox: Outbox, cursors: Path) -> SinkRunner:
         return SinkRunner(sink, outbox, cursors)
 
 
-def _missing(outbox: Outbox, runners: list[SinkRunner]) -> int | None:
-    """Return the first entry that the outbox has lost and a sink has not had."""
-    lost = outbox.missing(min((runner.acknowledged_seq for runner in runners), default=0))
-    return lost[0][0] if lost else None
+def _whole_until(outbox: Outbox, runners: list[SinkRunner]) -> int:
+    """Return the entry up to which the outbox has all that some sink has not had."""
+    had = min((runner.acknowledged_seq for runner in runners), default=0)
+    lost = outbox.missing(had)
+    return lost[0][0] - 1 if lost else max(outbox.last_seq, had)
 
 
 def _tell_of_the_lost(outbox: Outbox, runners: list[SinkRunner], restored: int) -> None:
@@ -179,11 +180,11 @@ def _bounds(options: Options) -> Bounds:
     )
 
 
-def _restored(options: Options, folders: Folders, first_missing: int | None) -> Restored:
+def _restored(options: Options, folders: Folders, whole_until: int) -> Restored:
     rules = Rules(options.metrics, 1000 * options.grace_s, 3_600_000 * options.ids_kept_h, options.max_environments)
     if options.durability != "disk":
         return Restored(State(rules), 0, [])
-    restored = load_state(folders, rules, first_missing)
+    restored = load_state(folders, rules, whole_until)
     for words in restored.wrong:
         LOG.error("%s", words)
     return restored

@@ -77,11 +77,11 @@ class Restored(NamedTuple):
     wrong: list[str]
 
 
-def load_state(folders: Folders, rules: Rules, first_missing: int | None = None) -> Restored:
+def load_state(folders: Folders, rules: Rules, whole_until: int) -> Restored:
     """Return the state of the youngest checkpoint that can be read.
 
-    ``first_missing`` is the first outbox entry that the disk has lost, if it has: then an older checkpoint is better,
-    from which the journal makes it again. StateError if a checkpoint is another version's.
+    Up to ``whole_until`` the outbox has all that a sink needs. If it has lost something that is older than the
+    checkpoint, the one before is better: from there the journal makes it again. StateError if of another version.
     """
     wrong: list[str] = []
     youngest: Restored | None = None
@@ -94,7 +94,7 @@ def load_state(folders: Folders, rules: Rules, first_missing: int | None = None)
             wrong.append(f"{error}; the one before it is used")
             continue
         restored = Restored(state, _seq(found.state.get(OUTBOX_SEQ)), wrong)
-        if first_missing is None or restored.outbox_seq < first_missing:
+        if restored.outbox_seq <= whole_until:
             return restored
         youngest = youngest or restored
     return youngest or Restored(State(rules), 0, wrong)

@@ -261,6 +261,32 @@ def test_what_the_outbox_has_lost_in_the_middle_is_made_again_where_it_was(colle
     assert "are lost" not in server.said()
 
 
+@pytest.mark.parametrize("lost", ["between", "end"])
+def test_what_is_older_than_the_last_checkpoint_is_made_again_from_the_one_before(collector: Start, lost: str) -> None:
+    server = collector("--sink", OTLP, "--drain-s", "0")
+    client = server.client()
+    for seq in range(1, 41):
+        assert 202 == client.send(seq, call(now_ms(), request_id=f"r-{seq}")).status
+        if seq in {20, 40}:
+            assert 0 == server.stop()
+            server.start()
+            client = server.client()
+    server.kill()
+    path = last_of(server, "outbox")
+    if lost == "end":
+        os.truncate(path, path.stat().st_size * 4 // 5)
+    else:
+        third = path.stat().st_size * 3 // 4
+        rewrite(path, lambda data: data.__setitem__(slice(third, third + 1_500), bytes(1_500)))
+    server.start()
+    assert 0 == server.stop()
+
+    assert [f"r-{n}" for n in range(1, 41)] == [
+        json.loads(one)["request_id"] for one in passed_on(server) if "r-" in one
+    ]
+    assert "are lost" not in server.said()
+
+
 @pytest.mark.parametrize("lost", ["the end", "all", "the folder"])
 def test_what_the_outbox_has_lost_at_its_end_is_made_again_and_no_cursor_is_ahead(collector: Start, lost: str) -> None:
     server = outbox_of_forty(collector)
