@@ -180,7 +180,7 @@ class Intake:
         if error is not None:
             self.room.settle(kept.claim, opened=False)
             self.counts.disk_errors += 1
-            answer = answers.try_again(503, f"the batch could not be made durable: {error.strerror}", 5)
+            answer = answers.try_again(503, f"the batch could not be made durable: {error.strerror or error}", 5)
             for one in (kept.reply, *again):
                 one(answer)
             return

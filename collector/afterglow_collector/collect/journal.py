@@ -146,9 +146,13 @@ class Journal:
             os.fdatasync(fd)
         except OSError as error:
             self._leave_segment(cut=True)
-            self.failure = error.strerror
+            if self.failure is None:
+                LOG.error("nothing can be made durable: %s; senders are told to come again", error)  # noqa: TRY400 - the disk's fault
+            self.failure = error.strerror or str(error)
             return error
-        self.failure = None
+        if self.failure is not None:
+            LOG.warning("what comes in can be made durable again")
+            self.failure = None
         self._committed_s = time.monotonic()
         self._size += size
         self.bytes_written += size
