@@ -40,12 +40,20 @@ class Passing(NamedTuple):
     body: bytes
 
 
+def _nothing() -> None:
+    pass
+
+
 class Snapshot(NamedTuple):
-    """A state to be kept on disk, and what to do when it is there, with the oldest lsn that is still needed."""
+    """A state to be kept on disk, and what to do when it is there, with the oldest lsn that is still needed.
+
+    ``failed`` is called when it cannot be: it is left out then, for all behind it can be published without it.
+    """
 
     lsn: int
     state: dict[str, Any]
     done: Callable[[int], None]
+    failed: Callable[[], None] = _nothing
 
 
 class Reader(Protocol):
@@ -159,6 +167,10 @@ class Publisher:
         try:
             self.publish(item)
         except OSError as error:
+            if isinstance(item, Snapshot):
+                LOG.error("the state cannot be saved: %s; the journal is kept until it can", error)  # noqa: TRY400 - as below
+                item.failed()
+                return True
             if self.failure is None:
                 LOG.error("nothing can be published: %s; it is tried again every %g s", error, RETRY_S)  # noqa: TRY400 - the disk's fault, no bug's
             self.failure = str(error)

@@ -131,7 +131,10 @@ class Service:
             journal.remove_before(oldest_lsn + 1)
             self.post(partial(self._saved, lsn))
 
-        self.publisher.put(Snapshot(lsn, self.state.to_plain(), written))
+        def failed() -> None:  # so, too; the next one is due after as long as if this had been saved
+            self.post(partial(self._saved, self._saved_lsn))
+
+        self.publisher.put(Snapshot(lsn, self.state.to_plain(), written, failed))
 
     def problem(self) -> str | None:
         """Return why the service is not ready; None when it is."""

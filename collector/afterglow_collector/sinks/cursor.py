@@ -29,6 +29,8 @@ def read_cursor(path: Path) -> int:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
         return 0
+    except IsADirectoryError:
+        raise CursorError(path, "a folder, and no file") from None
     except (ValueError, RecursionError) as error:
         raise CursorError(path, f"not JSON ({error})") from None
     seq = document.get("seq") if isinstance(document, dict) and document.get("v") == CURSOR_VERSION else None

@@ -16,7 +16,7 @@ import pytest
 from tests.integration.collect.conftest import Start
 from tests.integration.collect.hostile.test_senders import OTLP, lines, passed_on
 from tests.integration.collect.running import LIMIT_S, Collector
-from tests.unit.collect.samples import body, call, environment, now_ms
+from tests.unit.collect.samples import body, call, environment, finding, now_ms
 
 from afterglow.records import encode
 from afterglow_collector.collect import frames
@@ -139,6 +139,22 @@ def test_a_file_that_cannot_be_removed_ends_nothing(
     assert 0 == server.stop(), server.said()
     assert "Traceback" not in server.said(), server.said()
     assert 8 == counted(server)
+
+
+def test_a_state_that_cannot_be_saved_holds_nothing_up(
+    collector: Start, unremovable: Callable[[Path], None], tmp_path: Path
+) -> None:
+    server = collector("--checkpoint-mb", "1")
+    unremovable(server.data / "checkpoints")
+    client, seq = server.client(), 0
+    while "the state cannot be saved" not in server.said():
+        seq += 1
+        assert 202 == client.send(seq, *(finding(now_ms(), line=n) for n in range(200))).status
+    assert 202 == client.send(seq + 1, call(now_ms() - 600_000)).status
+    assert 0 == server.stop(), server.said()
+
+    assert "Traceback" not in server.said()
+    assert 1 == counted(server)
 
 
 @pytest.mark.parametrize("place", ["payload", "length", "magic", "number"])
