@@ -151,7 +151,7 @@ def _on_found(parts: Parts, pid: int, fact: Fact) -> None:
 
 
 def _worker_of(parts: Parts, work: Fact) -> str | None:
-    """Return the module whose thread does it: of one that lives on, and of one that a library has started for itself."""
+    """Return the module whose thread does it: of one that lives on, or that a library has started for itself."""
     worker: str | None = work["worker"]
     starter = str(work["site"][0][0]) if work["site"] else ""
     if worker is None and work["what"] == "thread" and starter and not parts.own_code.is_own(starter):

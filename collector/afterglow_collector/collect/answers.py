@@ -10,13 +10,12 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from afterglow_collector.collect.wire import Refusal
+from afterglow_collector.collect.refusals import MAX_TOLD, Refusal
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 TEXT = b"text/plain; charset=utf-8"
 RETRY_AFTER_S = 1
-MAX_REFUSALS_TOLD = 20
 SHORT_BYTES = 64  # of an answer's body that is kept, once encoded
 
 
@@ -53,12 +52,20 @@ def _encoded(answer: Answer, keep_alive: bool, body: bool) -> bytes:
 _kept = lru_cache(1024)(_encoded)
 
 
-def accepted(records: int, refusals: Sequence[Refusal]) -> Answer:
-    """Return 202: the batch is durable and counted, the lines that are refused are named."""
+def accepted(
+    records: int, refusals: Sequence[Refusal] = (), refused: int | None = None, unread_from: int | None = None
+) -> Answer:
+    """Return 202: the batch is durable and counted, the first of the lines that were refused are named.
+
+    ``refused`` is how many there are, if it is more than are given; from ``unread_from`` on they were not looked at.
+    """
     if not refusals:
         return _accepted_all(records)
-    told = [refusal._asdict() for refusal in refusals[:MAX_REFUSALS_TOLD]]
-    return _json(202, {"accepted": records, "refused": len(refusals), "duplicate": False, "refusals": told})
+    told = [refusal._asdict() for refusal in refusals[:MAX_TOLD]]
+    said = {"accepted": records, "refused": refused or len(refusals), "duplicate": False, "refusals": told}
+    if unread_from is not None:
+        said["unread_from"] = unread_from
+    return _json(202, said)
 
 
 @lru_cache(1024)

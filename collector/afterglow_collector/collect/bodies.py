@@ -23,7 +23,7 @@ MAX_MEMBERS = 64
 
 
 class BodyError(ValueError):
-    """The body cannot be unpacked: 400, 413 or 415, and why."""
+    """A body that cannot be taken: 400, 403, 413 or 415, and why."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -81,4 +81,18 @@ def _unzstd(body: bytes, limit: int) -> bytes:
     declared = zstandard.frame_content_size(body)
     if declared > limit:
         return bytes(limit + 1)
-    return _zstd.decompress(body, max_output_size=limit, allow_extra_data=False)
+    try:
+        return _zstd.decompress(body, max_output_size=limit, allow_extra_data=False)
+    except zstandard.ZstdError:
+        if declared < 0:  # it does not say: damaged, or larger than there was room for?
+            return _more_than(body, limit)
+        raise
+
+
+def _more_than(body: bytes, limit: int) -> bytes:
+    """Return one byte more than the limit if the frame has so many; else its error is raised again."""
+    with _zstd.stream_reader(body, read_across_frames=False) as reader:
+        plain = reader.read(limit + 1)
+    if len(plain) <= limit:
+        raise zstandard.ZstdError("the frame is damaged, ends early, or something follows it")
+    return plain

@@ -1,10 +1,10 @@
-"""One client's connection: HTTP/1.1 in, answers out, in the order of the requests.
+"""One client's connection: requests in, answers out, in the order of the requests.
 
 In: bytes from the transport. Out: complete Requests to ``Front.serve``, and the bytes of their Answers.
 
-httptools (llhttp, Node's parser) parses; this module keeps the limits: sizes, the number of requests on their way,
-and through ``check`` the time that a request may take to come in. No task and no coroutine is made for a request:
-that is most of what a framework costs here (docs/decisions/0020-http-without-a-framework.md).
+This module keeps to a number of requests on their way, whatever a client sends in one go, and through ``check`` to the
+time that a request may take to come in. No task and no coroutine is made for a request: that is most of what a
+framework costs here (docs/decisions/0020-http-without-a-framework.md).
 """
 
 import asyncio
@@ -12,39 +12,22 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import httptools
-import msgspec
-
 from afterglow_collector.collect.answers import Answer, encode, problem
+from afterglow_collector.collect.incoming import MAX_HEAD_BYTES, Door, Incoming, Request
 from afterglow_collector.collect.together import Together
 
-MAX_HEAD_BYTES = 16 << 10
 MAX_UNDER_WAY = 16
-"""Requests of one connection that wait for their answers; beyond it nothing more is read from it."""
-
-
-class Request(msgspec.Struct, frozen=True, gc=False):
-    """One request. Header names are lower case. A Struct, since one is made for each batch: see ``Digest``."""
-
-    method: bytes
-    path: bytes
-    headers: dict[bytes, bytes]
-    body: bytes
-
+"""Requests of one connection that wait for their answers; beyond it nothing more is read from it, or parsed."""
 
 Reply = Callable[[Answer], None]
 
 
-class Front(Protocol):
+class Front(Door, Protocol):
     """What a connection asks of the service. ``connections`` holds all that are open."""
 
     connections: set["Connection"]
-    max_body_bytes: int
     max_connections: int
     stopping: bool
-
-    def admit(self, method: bytes, path: bytes, headers: dict[bytes, bytes]) -> Answer | None:
-        """Return the answer to a request whose body need not be read."""
 
     def serve(self, request: Request, reply: Reply) -> None:
         """Answer the request, now or later."""
@@ -68,24 +51,20 @@ class Slot:
 
 
 class Connection(asyncio.Protocol):
-    """``since_s`` is the loop's time when the request that is coming in began, or the last one ended."""
+    """``_rest`` is what was read and not parsed yet, because too many answers are owed."""
 
     def __init__(self, front: Front, now_s: Callable[[], float], together: Together) -> None:
         self.front = front
         self.together = together
-        self.now_s = now_s
-        self.since_s = now_s()
-        self.receiving = True  # from the start, so that a client that says nothing counts as slow
-        self.parser = httptools.HttpRequestParser(self)
+        self.incoming = Incoming(front, now_s, self._expected)
         self.slots: deque[Slot] = deque()
         self.transport: Any = None
+        self._rest = b""
+        self._last: Answer | None = None  # to what is no request; said behind all others
         self._paused = False
         self._writable = True
         self._closing = False
-        self._deaf = False
         self._ended = False
-        self._early: Answer | None = None
-        self._begin()
 
     def connection_made(self, transport: Any) -> None:
         """Take the connection, unless there are too many."""
@@ -99,25 +78,29 @@ class Connection(asyncio.Protocol):
         """Forget the connection; answers that still come go nowhere."""
         self.front.connections.discard(self)
         self._closing = True
+        self._rest = b""
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
-        if self._closing or self._deaf:
+        """Parse what came, as far as its answers may be owed."""
+        if self._closing or self.incoming.over:
             return
-        self._head_bytes += len(data)
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._deaf = True  # the request is answered as if it had not asked to go on in another protocol
-        except httptools.HttpParserError as error:
-            self._refuse(problem(400, f"not HTTP: {error}"))
-        if not self._head_done and self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(problem(431, f"the head of a request has at most {MAX_HEAD_BYTES} bytes"))
+        if self._rest or self._paused or len(data) > MAX_HEAD_BYTES:
+            self._rest += data
+            self._go_on()
+            return
+        refusal = self.incoming.feed(data)  # as below, for a request that comes in one small piece
+        if refusal is not None:
+            self._refuse(refusal)
+        arrived = self.incoming.arrived
+        if len(arrived) == 1 and len(self.slots) < MAX_UNDER_WAY - 1:
+            self._serve(arrived.popleft())
+        elif arrived:
+            self._go_on()
 
     def eof_received(self) -> bool:
         """Let a client that says no more have the answers that it waits for; TLS knows no such thing."""
         self.send_answers()
-        self._ended = bool(self.slots) and self.transport.get_extra_info("sslcontext") is None
+        self._ended = self._owes() and self.transport.get_extra_info("sslcontext") is None
         return self._ended
 
     def pause_writing(self) -> None:
@@ -128,80 +111,23 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on."""
         self._writable = True
-        self._pace()
+        self._go_on()
 
     def check(self, now_s: float, request_timeout_s: float, idle_timeout_s: float) -> None:
         """Close a connection that is slower, or idle for longer, than it may be."""
-        waited_s = now_s - self.since_s
-        if not self._writable and waited_s > request_timeout_s:
+        incoming = self.incoming
+        waited_s = now_s - incoming.since_s
+        if (self._closing or not self._writable) and waited_s > request_timeout_s:
             self.transport.abort()
-        elif self.receiving and waited_s > request_timeout_s:
+        elif incoming.receiving and not incoming.over and waited_s > request_timeout_s:
             self._refuse(problem(408, f"the request did not come in within {request_timeout_s:g} s"))
-        elif not self.receiving and not self.slots and waited_s > idle_timeout_s:
-            self.transport.close()
+        elif not incoming.receiving and not self._owes() and waited_s > idle_timeout_s:
+            self._close()
 
     def close_when_idle(self) -> None:
         """Close now, or with the last answer that is under way."""
-        if not self.slots and not self._closing:
-            self._closing = True
-            self.transport.close()
-
-    # What httptools calls, in this order.
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self.receiving = True
-        self.since_s = self.now_s()
-
-    def on_url(self, url: bytes) -> None:
-        """Take the target, or a part of it."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes | None) -> None:
-        """Take a header. A second Content-Length is refused by the parser."""
-        self._headers[name.lower()] = value or b""
-
-    def on_headers_complete(self) -> None:
-        """Look whether the body is wanted at all."""
-        self._head_done = True
-        headers = self._headers
-        self._method, self._path = self.parser.get_method(), self._url.partition(b"?")[0]
-        self._early = self.front.admit(self._method, self._path, headers)
-        if self._early is None and int(headers.get(b"content-length", b"0")) > self.front.max_body_bytes:
-            self._early = self._too_large()
-        if headers.get(b"expect", b"").lower() == b"100-continue" and not self.slots:
-            if self._early is not None:  # the client waits for this before it sends its body
-                self._refuse(self._early)
-            else:
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body, unless the answer is known already."""
-        if self._early is not None:
-            return
-        self._size += len(body)
-        if self._size > self.front.max_body_bytes:
-            self._early = self._too_large()
-            self._parts.clear()
-        else:
-            self._parts.append(body)
-
-    def on_message_complete(self) -> None:
-        """Hand the request on."""
-        keep_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
-        slot = Slot(self, keep_alive=keep_alive, head_only=self._method == b"HEAD")
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        request, early = Request(self._method, self._path, self._headers, body), self._early
-        self._begin()
-        self.receiving = False
-        self.since_s = self.now_s()
-        self.slots.append(slot)
-        if len(self.slots) >= MAX_UNDER_WAY:
-            self._pace()
-        if early is not None:
-            slot.fill(early)
-        else:
-            self.front.serve(request, slot.fill)
+        if not self._owes() and not self._closing:
+            self._close()
 
     def send_answers(self) -> None:
         """Write what is answered, as far as nothing before it is open."""
@@ -209,39 +135,78 @@ class Connection(asyncio.Protocol):
         last = False
         while self.slots and not last and (first := self.slots[0]).answer is not None:
             self.slots.popleft()
-            last = not first.keep_alive or self.front.stopping or (self._ended and not self.slots)
+            last = not first.keep_alive or self.front.stopping or (self._ended and not self._owes())
             out.append(encode(first.answer, keep_alive=not last, body=not first.head_only))
         if out and not self._closing:
             self.transport.write(out[0] if len(out) == 1 else b"".join(out))
             if last:
-                self._closing = True
-                self.transport.close()
-        if self._paused:
-            self._pace()
+                self._close()
+        if self._paused or self._rest or self._last is not None:
+            self._go_on()
 
-    def _begin(self) -> None:
-        self._url = self._path = self._method = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._head_bytes = 0
-        self._head_done = False
-        self._early = None
+    def _go_on(self) -> None:
+        """Serve, and parse on, as long as there is something and its answer may be owed."""
+        incoming = self.incoming
+        while self._may_owe() and (incoming.arrived or self._rest):
+            if incoming.arrived:
+                self._serve(incoming.arrived.popleft())
+                continue
+            data, size = self._rest, incoming.appetite
+            self._rest = b"" if len(data) <= size else data[size:]
+            refusal = incoming.feed(data if len(data) <= size else data[:size])
+            if refusal is not None:
+                self._refuse(refusal)
+            elif incoming.over:
+                self._rest = b""
+        if self._last is not None and not incoming.arrived:
+            slot = Slot(self, keep_alive=False, head_only=False)
+            self.slots.append(slot)
+            answer, self._last = self._last, None
+            slot.fill(answer)
+        if self._ended and not self._closing and not self._owes():
+            self._close()
+        self._pace()
 
-    def _too_large(self) -> Answer:
-        return problem(413, f"a body has at most {self.front.max_body_bytes} bytes as sent")
+    def _serve(self, request: Request) -> None:
+        slot = Slot(self, keep_alive=request.keep_alive, head_only=request.method == b"HEAD")
+        self.slots.append(slot)
+        if request.early is not None:
+            slot.fill(request.early)
+        else:
+            self.front.serve(request, slot.fill)
+
+    def _expected(self, early: Answer | None) -> None:
+        """Answer a client that asks before it sends its body; one that waits for other answers has to do without."""
+        if self.slots or self.incoming.arrived or self._closing:
+            return
+        if early is not None:
+            self._refuse(early)
+        else:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _refuse(self, answer: Answer) -> None:
-        """Answer what is not, or not yet, a request, behind what was answered before it, and close."""
-        self.send_answers()
-        if not self._closing:
-            self._closing = True
-            self.transport.write(encode(answer, keep_alive=False))
-            self.transport.close()
+        """Answer what is not, or not yet, a request, behind all that came before it, and close."""
+        self.incoming.over = True
+        self._rest = b""
+        if self._closing or self._last is not None:
+            return
+        self._last = answer
+        self.together.send(self)
+
+    def _close(self) -> None:
+        self._closing = True
+        self._rest = b""
+        self.transport.close()
+
+    def _owes(self) -> bool:
+        return bool(self.slots or self.incoming.arrived or self._rest or self._last is not None)
+
+    def _may_owe(self) -> bool:
+        return self._writable and len(self.slots) < MAX_UNDER_WAY and not self._closing
 
     def _pace(self) -> None:
-        """Read only while answers can be written, and not too many are owed."""
-        wanted = self._writable and len(self.slots) < MAX_UNDER_WAY
+        """Read only while answers can be written, not too many are owed, and all that was read is parsed."""
+        wanted = self._may_owe() and not self._rest
         if self._closing or wanted is not self._paused:
             return
         self._paused = not wanted

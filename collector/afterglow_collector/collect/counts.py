@@ -5,7 +5,7 @@ They start at zero with the process, as Prometheus expects; what has to be exact
 
 from bisect import bisect_left
 
-from afterglow_collector.collect.wire import FROM_THE_FUTURE, INVALID, TOO_LONG, TOO_OLD, Refusal
+from afterglow_collector.collect.refusals import FROM_THE_FUTURE, INVALID, TOO_LONG, TOO_OLD, UNREAD, Refusals
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper ends of the answer times' buckets."""
@@ -21,17 +21,17 @@ class Counts:
         self.too_far_behind = 0
         self.disk_errors = 0
         self.refused_batches: dict[int, int] = {}  # by status
-        self.refused_records = dict.fromkeys((TOO_OLD, FROM_THE_FUTURE, TOO_LONG, INVALID), 0)
+        self.refused_records = dict.fromkeys((TOO_OLD, FROM_THE_FUTURE, TOO_LONG, INVALID, UNREAD), 0)
         self.full = {"queue": 0, "windows": 0}
         self.unauthorized = 0
         self.bugs = 0
         self.answer_times = [0] * (len(SECONDS) + 1)
         self.answer_seconds = 0.0
 
-    def refuse_line(self, refusal: Refusal) -> None:
-        """Count a line that was not taken, by its reason."""
-        reason = next((known for known in self.refused_records if refusal.reason.startswith(known)), INVALID)
-        self.refused_records[reason] += 1
+    def refuse_lines(self, refused: Refusals) -> None:
+        """Count the lines that were not taken, by their reasons."""
+        for reason, lines in refused.counts.items():
+            self.refused_records[reason] += lines
 
     def answered(self, status: int, took_s: float) -> None:
         """Count an answer."""

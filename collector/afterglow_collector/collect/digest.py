@@ -13,12 +13,12 @@ from zlib import crc32
 
 import msgspec
 
-from afterglow.records import KINDS, Environment, Invocation, Overhead, Record, kind_of
+from afterglow.records import KINDS, SCHEMA_VERSION, Environment, Invocation, Overhead, Record
 from afterglow.window import MINUTE_MS
 from afterglow_collector.collect.calls import FORMULAS
-from afterglow_collector.collect.forms import FORMS, as_record
+from afterglow_collector.collect.forms import FORMS, any_of, as_record
 from afterglow_collector.collect.overheads import METRICS as OVERHEAD_METRICS
-from afterglow_collector.collect.overheads import OverheadSum, add_up
+from afterglow_collector.collect.overheads import Count, Minute, OverheadSum, add_up
 from afterglow_collector.collect.rows import RowFormat
 from afterglow_collector.collect.wire import Batch
 
@@ -27,18 +27,22 @@ _ADDED_UP = _CALL_FORMS | _OVERHEAD_FORMS
 
 
 class DigestError(ValueError):
-    """Bytes that these settings, or this version, cannot read: says why."""
+    """Bytes that are no digest of this version: says why."""
+
+
+class SettingsError(DigestError):
+    """A digest that was made for another set of metrics."""
 
 
 class CallGroup(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The Invocations of one minute: how many, and how many of them are what the names say."""
 
-    minute: int
-    calls: int
-    cold: int
-    errors: int
-    judged: int  # somebody saw how they ended
-    looked: int  # the hook looked at what they left behind
+    minute: Minute
+    calls: Count
+    cold: Count
+    errors: Count
+    judged: Count  # somebody saw how they ended
+    looked: Count  # the hook looked at what they left behind
 
 
 class Digest(msgspec.Struct, frozen=True, gc=False):
@@ -55,16 +59,27 @@ class Digest(msgspec.Struct, frozen=True, gc=False):
     others: list[Record]
 
 
+_EnvironmentRow: Any = FORMS[Environment].row
+_AnyRow: Any = any_of(forms.row for forms in FORMS.values())
+
+
 class _Stored(msgspec.Struct, array_like=True, gc=False):
+    """As it lies on disk. Records lie there as rows, so that they are checked as those of a sender are."""
+
     fields_crc: int
-    environment: Environment
+    environment: Any
     groups: list[CallGroup]
     rows: bytes
     overheads: list[OverheadSum]
-    others: list[tuple[str, list[Any]]]
+    others: list[Any]
 
 
-_decoder = msgspec.msgpack.Decoder(_Stored)
+class _Checked(_Stored, array_like=True, gc=False):
+    environment: _EnvironmentRow
+    others: list[_AnyRow]
+
+
+_decoder = msgspec.msgpack.Decoder(_Checked)
 
 
 class Digester:
@@ -75,7 +90,7 @@ class Digester:
         self.format = RowFormat(tuple(dict.fromkeys(wanted)))
         self._metrics = metrics
         totals = [name for name in OVERHEAD_METRICS if name in metrics]
-        self._fields_crc = crc32(",".join(("rows", *self.format.fields, *totals)).encode())
+        self._fields_crc = crc32(",".join(("rows of records", *self.format.fields, *totals)).encode())
 
     def digest(self, batch: Batch) -> Digest:
         """Return what counts of a batch."""
@@ -95,24 +110,26 @@ class Digester:
 
     def encode(self, digest: Digest) -> bytes:
         """Return the digest's bytes."""
-        others = [(kind_of(record), _plain(record)) for record in digest.others]
-        stored = _Stored(self._fields_crc, digest.environment, digest.groups, digest.rows, digest.overheads, others)
+        others = [_row(record) for record in digest.others]
+        environment = _row(digest.environment)
+        stored = _Stored(self._fields_crc, environment, digest.groups, digest.rows, digest.overheads, others)
         return msgspec.msgpack.encode(stored)
 
     def decode(self, data: bytes) -> Digest:
-        """Return the digest that the bytes stand for; DigestError if they are of other settings."""
+        """Return the digest that the bytes stand for; DigestError if they are none, SettingsError if of others."""
         try:
             stored = _decoder.decode(data)
-            others: list[Record] = [KINDS[kind](*values) for kind, values in stored.others]
-        except (msgspec.MsgspecError, TypeError, KeyError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise DigestError(f"not of this version: {error}") from None
         if stored.fields_crc != self._fields_crc:
-            raise DigestError("the set of metrics was changed since; set it back, and stop in order")
+            raise SettingsError("the set of metrics was changed since; set it back, and stop in order")
+        others: list[Record] = [as_record(struct) for struct in stored.others]
         calls = sum(group.calls for group in stored.groups)
         if len(stored.rows) != calls * self.format.row_bytes:
             raise DigestError(f"not of this version: {len(stored.rows)} bytes are not the rows of {calls} Invocations")
         records = calls + sum(one.records for one in stored.overheads) + len(others)
-        return Digest(stored.environment, records, stored.groups, stored.rows, stored.overheads, others)
+        environment = as_record(stored.environment)
+        return Digest(environment, records, stored.groups, stored.rows, stored.overheads, others)
 
 
 def _minute_of(call: Any) -> int:
@@ -135,6 +152,12 @@ def _group(minute: int, calls: list[Any]) -> CallGroup:
     return CallGroup(minute, len(calls), cold, errors, len(calls) - unknown, len(calls) - unseen)
 
 
-def _plain(record: Record) -> list[Any]:
-    """Return the record's fields; ``sources`` was skipped when it was read."""
-    return [{} if name == "sources" else value for name, value in record._asdict().items()]
+_KIND_OF = {cls: kind for kind, cls in KINDS.items()}
+
+
+def _row(record: Record) -> list[Any]:
+    """Return the record as a row; ``sources`` was skipped when it was read."""
+    row = [_KIND_OF[type(record)], SCHEMA_VERSION, *record]
+    if "sources" in record._fields:
+        row[2 + record._fields.index("sources")] = {}
+    return row

@@ -111,7 +111,8 @@ def _of_disk(intake: Intake, publisher: Publisher) -> Iterator[Metric]:
         yield _counter("journal_syncs", "Groups made durable, each by one sync.", journal.groups)
         yield _gauge("journal_waiting_bytes", "Bytes that wait for the disk.", journal.waiting_bytes)
     yield _by("outbox_entries", "Entries put into the outbox, by kind.", "kind", publisher.published)
-    yield _counter("unpublishable_windows", "Windows that CloudWatch would not take.", publisher.unpublishable)
+    yield _gauge("publisher_waiting_bytes", "Bytes of batches that wait to be published.", publisher.waiting_bytes)
+    yield _counter("outbox_unreadable", "Outbox entries that turned out to be damaged.", publisher.outbox.unreadable)
     yield _gauge("outbox_bytes", "What the outbox takes on disk.", publisher.outbox.size_bytes())
     yield _gauge("outbox_last_seq", "Number of the last outbox entry.", publisher.outbox.last_seq)
 

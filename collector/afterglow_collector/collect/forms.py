@@ -1,8 +1,12 @@
 """The two forms in which a line may say a record, as types that msgspec checks while it parses.
 
 In: the records of ``afterglow.records``, from which they are made, so that they cannot drift apart, and the limits of
-their values. Out: ``FORMS``, and what a decoded line stands for. One field is skipped over rather than read:
-``sources``, which no figure depends on.
+their values. Out: ``FORMS``, and what a decoded line stands for.
+
+A number that cannot be is refused here, where its sender still hears of it: behind this door all that reads numbers
+(sums, spans, dollars) may rely on them. The bounds are far beyond anything that Lambda knows, and far below what any
+arithmetic of ours, or nanoseconds in 64 bits, would mind. ``sources`` is skipped over rather than read: no figure
+depends on it. Where a sink gets the lines as they came, ``sources_fit`` looks at it.
 """
 
 from collections.abc import Iterable
@@ -10,29 +14,58 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_typ
 
 import msgspec
 
-from afterglow.records import KINDS, SCHEMA_VERSION, Record
+from afterglow.records import KINDS, SCHEMA_VERSION, SOURCES, Environment, Record
 
 MAX_WHOLE = 1 << 53
 """Whole numbers are exact up to here in every reader of JSON; nothing that we count comes near."""
 
 MAX_TEXT = 1024  # characters; the longest ARN, path or X-Ray header that Lambda knows is shorter
+MAX_NAME = 256
+"""Characters of an Environment's texts, which are kept for as long as it is known. A function's name in an ARN has at
+most 140, an alias 128."""
+
 MAX_KEYS = 256  # members of one object or array
 
-_WHOLE = Annotated[int, msgspec.Meta(ge=-MAX_WHOLE, le=MAX_WHOLE)]
-_TEXT = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+LAST_MS = 4_102_444_800_000
+"""The year 2100: no moment lies behind it, nor before 1970."""
+
+MAX_DURATION_MS = 1_000_000_000
+"""Eleven days and a half. An invocation has 15 minutes, an environment lives for hours; frozen time counts, too."""
+
+MAX_MEMORY_MB = 1_000_000
+"""A hundred times what a function can have."""
+
+MAX_BYTES = 1 << 40  # the same, in bytes, and some; an answer has 20 MB at most, /tmp 10 GB
+
+_Range = tuple[int, int]
+_MOMENT, _DURATION, _MEMORY = (0, LAST_MS), (0, MAX_DURATION_MS), (1, MAX_MEMORY_MB)
+_BYTES, _COUNT, _ANY = (0, MAX_BYTES), (0, MAX_WHOLE), (-MAX_WHOLE, MAX_WHOLE)
+_RANGES: dict[str, _Range] = {"memory_mb": _MEMORY, "max_memory_mb": (0, MAX_MEMORY_MB)}
+_SUFFIXES: dict[str, _Range] = {"at_ms": _MOMENT, "_ms": _DURATION, "_bytes": _BYTES}
 
 
-def _limited(wanted: Any) -> Any:
-    """Return the wire type with our limits: numbers that are exact, texts and lists that end."""
-    if wanted in (int, str):
-        return _WHOLE if wanted is int else _TEXT
+def _range_of(name: str, wanted: Any) -> _Range:
+    """Return the least and the greatest value of a field, by what its name says that it is."""
+    if list in (wanted, getattr(wanted, "__origin__", None)):
+        return _ANY  # columns: places may be -1
+    ends = (limits for suffix, limits in _SUFFIXES.items() if name.endswith(suffix))
+    return _RANGES.get(name) or next(ends, _COUNT)
+
+
+def _limited(wanted: Any, limits: _Range, max_text: int = MAX_TEXT) -> Any:
+    """Return the wire type with our limits: numbers that can be, texts and lists that end."""
+    if wanted in (int, float):
+        return Annotated[wanted, msgspec.Meta(ge=limits[0], le=limits[1])]
+    if wanted is str:
+        return Annotated[str, msgspec.Meta(max_length=max_text)]
     options = get_args(wanted)
     origin = getattr(wanted, "__origin__", None)
     if origin is list:
-        return Annotated[list[_limited(options[0])], msgspec.Meta(max_length=MAX_KEYS)]  # type: ignore[misc]  # made at run time
+        return Annotated[list[_limited(options[0], limits)], msgspec.Meta(max_length=MAX_KEYS)]  # type: ignore[misc]  # made at run time
     if origin is dict:
-        return Annotated[dict[_TEXT, _limited(options[1])], msgspec.Meta(max_length=MAX_KEYS)]  # type: ignore[misc]
-    return any_of(_limited(option) for option in options) if options else wanted
+        member, text = _limited(options[1], limits), _limited(str, limits)
+        return Annotated[dict[text, member], msgspec.Meta(max_length=MAX_KEYS)]  # type: ignore[valid-type]
+    return any_of(_limited(option, limits, max_text) for option in options) if options else wanted
 
 
 def any_of(options: Iterable[Any]) -> Any:
@@ -48,7 +81,9 @@ class Forms(NamedTuple):
 
 
 def _forms(kind: str, cls: type[Record]) -> Forms:
-    hints = {name: _limited(wanted) for name, wanted in get_type_hints(cls).items()}
+    max_text = MAX_NAME if cls is Environment else MAX_TEXT
+    hints = {name: _limited(wanted, _range_of(name, wanted), max_text) for name, wanted in get_type_hints(cls).items()}
+    fields = [("v", Literal[SCHEMA_VERSION]), *hints.items()]
     if "sources" in hints:
         hints["sources"] = msgspec.Raw
     fields = [("v", Literal[SCHEMA_VERSION]), *hints.items()]
@@ -68,3 +103,27 @@ def as_record(struct: Any) -> Any:
     """Return the record of ``afterglow.records`` that a decoded line stands for."""
     _, *values = msgspec.structs.astuple(struct)
     return CLASSES[type(struct)](*values)
+
+
+_of_names: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_limited(dict[str, str], _ANY))
+_of_rows: msgspec.json.Decoder[Any] = msgspec.json.Decoder(any_of((str, _limited(dict[str, str], _ANY))))
+_LETTERS = frozenset("-").union(source[0] for source in SOURCES)
+_CHECKED = {
+    form: (decoder, cls._fields)
+    for cls, forms in FORMS.items()
+    if "sources" in cls._fields
+    for form, decoder in zip(forms, (_of_names, _of_rows), strict=True)
+}
+
+
+def sources_fit(struct: Any) -> bool:
+    """Say whether the ``sources`` that were skipped are what ``records.decode`` would take."""
+    checked = _CHECKED.get(type(struct))
+    if checked is None:
+        return True
+    decoder, fields = checked
+    try:
+        sources = decoder.decode(struct.sources)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return not isinstance(sources, str) or (len(sources) == len(fields) and _LETTERS.issuperset(sources))

@@ -15,6 +15,7 @@ segment is left behind, and the next one begins with the first lsn that is not d
 lsn, the youngest segment.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -28,7 +29,9 @@ from threading import Thread
 import msgspec
 
 from afterglow_collector.collect import frames
-from afterglow_collector.collect.segments import list_segments, segment_path, sync_folder
+from afterglow_collector.collect.segments import list_segments, new_segment, sync_folder
+
+LOG = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 64 << 20
 GROUP_BYTES = 16 << 20
@@ -71,6 +74,7 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._queue: SimpleQueue[Pending | None] = SimpleQueue()
         self._fd: int | None = None
+        self._salt = b""
         self._size = 0
         self._committed_s = 0.0
         self._thread = Thread(target=self._run, name="journal", daemon=True)
@@ -92,11 +96,14 @@ class Journal:
         self._thread.join()
 
     def remove_before(self, lsn: int) -> None:
-        """Remove the segments in which every entry is older than ``lsn``; the last one stays."""
+        """Remove the segments in which every entry is older than ``lsn``; the last one stays, and what will not go."""
         segments = list_segments(self.folder)
         for segment, following in pairwise(segments):
             if following.first <= lsn:
-                segment.path.unlink(missing_ok=True)
+                try:
+                    segment.path.unlink(missing_ok=True)
+                except OSError as error:
+                    LOG.error("journal: %s; it stays, and is passed over", error)  # noqa: TRY400 - the disk's fault
 
     def _run(self) -> None:
         going_on = True
@@ -133,14 +140,19 @@ class Journal:
             fd = self._segment()
             buffers: list[bytes] = []
             for index, item in enumerate(group, 1):
-                buffers += frames.encode_header(item.kind, self.durable_lsn + index, item.parts), *item.parts
+                header = frames.encode_header(item.kind, self.durable_lsn + index, item.parts, self._salt)
+                buffers += header, *item.parts
             size = write_all(fd, buffers, self._size)
             os.fdatasync(fd)
         except OSError as error:
             self._leave_segment(cut=True)
-            self.failure = error.strerror
+            if self.failure is None:
+                LOG.error("nothing can be made durable: %s; senders are told to come again", error)  # noqa: TRY400 - the disk's fault
+            self.failure = error.strerror or str(error)
             return error
-        self.failure = None
+        if self.failure is not None:
+            LOG.warning("what comes in can be made durable again")
+            self.failure = None
         self._committed_s = time.monotonic()
         self._size += size
         self.bytes_written += size
@@ -153,7 +165,7 @@ class Journal:
         if self._fd is not None and self._size >= self._segment_bytes:
             self._leave_segment()
         if self._fd is None:
-            path = segment_path(self.folder, self.durable_lsn + 1)
+            _, path, self._salt = new_segment(self.folder, self.durable_lsn + 1)
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             self._size = 0
             with suppress(OSError):  # a small disk has no room for all of it, and may have for what comes
@@ -170,7 +182,8 @@ class Journal:
             os.ftruncate(fd, self._size)
             if cut:
                 os.fdatasync(fd)
-        os.close(fd)
+        with suppress(OSError):  # what was acknowledged has been synced
+            os.close(fd)
 
 
 _MOST_BUFFERS = 1024  # IOV_MAX on Linux

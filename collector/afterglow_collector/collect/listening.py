@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import stat
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,11 @@ BACKLOG = 1024
 
 
 class ListenError(Exception):
-    """It cannot listen there: says why."""
+    """It cannot listen there: says why. ``usage``: no such place can be meant."""
+
+    def __init__(self, words: str, *, usage: bool = False) -> None:
+        super().__init__(words)
+        self.usage = usage
 
 
 class Address(NamedTuple):
@@ -36,12 +40,14 @@ class Address(NamedTuple):
     @property
     def local(self) -> bool:
         """Say whether only this machine can reach it."""
-        if self.path is not None or self.host == "localhost":
+        if self.path is not None or self.host.lower() == "localhost":
             return True
         try:
-            return ip_address(self.host).is_loopback
+            address = ip_address(self.host)
         except ValueError:
             return False
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # ::ffff:127.0.0.1
+        return (mapped or address).is_loopback
 
 
 def parse_address(text: str) -> Address:
@@ -50,7 +56,7 @@ def parse_address(text: str) -> Address:
         return Address("", 0, text.removeprefix("unix:"))
     host, colon, port = text.rpartition(":")
     if not colon or not host.strip("[]") or not port.isdecimal() or int(port) > 65535:
-        raise ListenError(f"--listen {text!r} is neither HOST:PORT nor unix:PATH")
+        raise ListenError(f"--listen {text!r} is neither HOST:PORT nor unix:PATH", usage=True)
     return Address(host.strip("[]"), int(port), None)
 
 
@@ -63,24 +69,48 @@ def check_access(address: Address, *, tokens: bool, insecure: bool) -> None:
         )
 
 
-def tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """Return the TLS context, None without a certificate."""
+class Certificates:
+    """The certificate in force. ``context`` is the server's for ever; which certificate it shows, each handshake asks.
+
+    A certificate is read into a context of its own, and comes into force when that is good: what cannot be used leaves
+    what is in force as it was.
+    """
+
+    def __init__(self, cert: Path, key: Path | None) -> None:
+        self._cert, self._key = cert, key
+        self._shown = self.context = self._read()
+        self.context.sni_callback = self._show
+
+    def load(self) -> None:
+        """Read the files anew; ListenError, and nothing changes, when they cannot be used."""
+        self._shown = self._read()
+
+    def _read(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(self._cert, self._key, password=_no_password)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise ListenError(f"--tls-cert {self._cert}: {error}") from None
+        return context
+
+    def _show(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Show what is in force. Called in each handshake, whether or not the client names a server."""
+        connection.context = self._shown
+
+
+def _no_password() -> str:
+    """Keep OpenSSL from asking for one on the terminal."""
+    raise ValueError("the private key is encrypted; the collector takes it plain")
+
+
+def tls_context(cert: Path | None, key: Path | None) -> Certificates | None:
+    """Return what holds the TLS context; None without a certificate."""
     if cert is None:
         if key is not None:
-            raise ListenError("--tls-key needs --tls-cert")
+            raise ListenError("--tls-key needs --tls-cert", usage=True)
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    load_certificate(context, cert, key)
-    return context
-
-
-def load_certificate(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
-    """Read the certificate; connections made from now on get it."""
-    try:
-        context.load_cert_chain(cert, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ListenError(f"--tls-cert {cert}: {error}") from None
+    return Certificates(cert, key)
 
 
 def open_socket(address: Address) -> tuple[socket.socket, Address]:
@@ -91,7 +121,7 @@ def open_socket(address: Address) -> tuple[socket.socket, Address]:
         family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(where[:2], family=family, backlog=BACKLOG)
     except OSError as error:
-        raise ListenError(f"--listen {address.shown('http')}: {error.strerror}") from None
+        raise ListenError(f"--listen {address.shown('http')}: {error.strerror or error}") from None
     listener.setblocking(False)
     return listener, address._replace(port=listener.getsockname()[1])
 

@@ -4,15 +4,17 @@ In: entries (EMF lines, findings, records), in groups that become visible whole 
 after a cursor. Each sink keeps a cursor of its own; ``trim`` removes what all of them have passed.
 
 A group carries the ``mark`` of the journal entry that caused it. After a crash the journal is replayed, makes
-the same groups with the same marks again, and those up to ``last_mark`` are already here: so each entry has one
-sequence number for ever, whatever dies when.
+the same groups with the same marks and numbers again, and those that are here are left out: so each entry has one
+sequence number for ever, whatever dies when. What the disk has lost in the middle is put back at its old number.
 
 Safe between threads: one appends, any number read.
 """
 
+import logging
 import os
 from bisect import bisect_right
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -20,10 +22,16 @@ from typing import NamedTuple
 import msgspec
 
 from afterglow_collector.collect import frames
-from afterglow_collector.collect.segments import list_segments, segment_path, sync_folder, truncate
+from afterglow_collector.collect.outbox_files import Group, Mark, Place, Row, load_places
+from afterglow_collector.collect.segments import Segment, new_segment, sync_folder
+
+LOG = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 16 << 20
-_GROUP = 1
+READ_BYTES = 8 << 20
+"""What is read at once, unless a single group is larger: a reader has all of it in memory."""
+
+__all__ = ["Entry", "Mark", "Outbox"]
 
 
 class Entry(NamedTuple):
@@ -35,72 +43,62 @@ class Entry(NamedTuple):
     payload: str  # one line of JSON, without its newline
 
 
-class Mark(NamedTuple):
-    """Which journal entry caused a group, and which of its groups it is."""
-
-    lsn: int
-    part: int
-
-
-_Row = tuple[str, int, str]
-
-
-class _Group(msgspec.Struct, array_like=True, gc=False):
-    lsn: int
-    part: int
-    rows: list[_Row]
-
-
-class _Place(NamedTuple):
-    """Where a group lies."""
-
-    first: int
-    last: int
-    path: Path
-    start: int
-    end: int
-
-
 class Outbox:
-    """Opens, or creates, the outbox in a folder; a torn end is cut off, damage within is skipped and told."""
+    """Opens, or creates, the outbox in a folder; what cannot be read is put aside, skipped and told in ``damage``."""
 
     def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
         self.folder = folder
         self.segment_bytes = segment_bytes
-        self.last_seq = 0
-        self.last_mark = Mark(0, 0)
-        self.damage: list[str] = []
+        self.unreadable = 0  # entries that a reader did not get
         self._lock = Lock()
-        self._places: list[_Place] = []
         self._fd: int | None = None
         self._path: Path | None = None
+        self._first = 0  # what the file is named by: one that holds but what was put back keeps its name, and grows
+        self._salt = b""
         self._size = 0
+        self._stay: dict[Path, None] = {}  # what is to go, and will not
+        self._told: set[int] = set()  # numbers of groups that turned out to be unreadable
         folder.mkdir(parents=True, exist_ok=True)
-        self._load()
+        loaded = load_places(folder)
+        self.damage = loaded.damage
+        self.last_seq = loaded.last_seq
+        self._places = loaded.places
+        self._marks = {place.mark: place for place in self._places}
+        self.last_mark = max(self._marks, default=Mark(0, 0))
+        if loaded.segment is not None:
+            self._reopen(loaded.segment, loaded.end)
 
-    def append(self, entries: Iterable[Entry], mark: Mark | None = None) -> int:
-        """Append one group and return the last sequence number; OSError leaves the outbox as it was."""
-        rows: list[_Row] = [(entry.kind, entry.at_ms, entry.payload) for entry in entries]
+    def append(self, entries: Iterable[Entry], mark: Mark | None = None, at: int | None = None) -> int:
+        """Append one group and return its last number; OSError leaves the outbox as it was.
+
+        ``at``: its first number, where that is known and free. TooLargeError if the group could not be read again.
+        """
+        rows: list[Row] = [(entry.kind, entry.at_ms, entry.payload) for entry in entries]
         if not rows:
             return self.last_seq
         mark = mark or self.last_mark
-        first = self.last_seq + 1
-        frame = frames.encode(_GROUP, first, msgspec.msgpack.encode(_Group(mark.lsn, mark.part, rows)))
-        path = self._room_for(first, len(frame))
+        first = self.last_seq + 1 if at is None else at
+        payload = msgspec.msgpack.encode(Group(mark.lsn, mark.part, rows))
+        if not frames.fits((payload,)):
+            raise frames.TooLargeError(f"a group of {len(payload)} bytes")
+        path = self._room_for(self.last_seq + 1, frames.HEADER_BYTES + len(payload))
         start = self._size
-        self._write(frame)
+        self._write(frames.encode(_GROUP, first, payload, self._salt))
+        place = Place(first, first + len(rows) - 1, path, start, self._size, self._salt, mark)
         with self._lock:
-            self._places.append(_Place(first, first + len(rows) - 1, path, start, self._size))
-            self.last_seq += len(rows)
-            self.last_mark = mark
-        return self.last_seq
+            self._places.insert(bisect_right(self._places, first, key=_first), place)
+            self.last_seq = max(self.last_seq, place.last)
+            self.last_mark = max(self.last_mark, mark)
+        return place.last
 
     def read(self, after_seq: int, limit: int) -> list[Entry]:
-        """Return up to ``limit`` entries with a sequence number above ``after_seq``, in order."""
+        """Return up to ``limit`` entries with a number above ``after_seq``, in order; fewer if they are large."""
         found: list[Entry] = []
+        size = 0
         for place in self._places_after(after_seq, limit):
-            found += [entry for entry in _entries(place) if entry.seq > after_seq]
-            if len(found) >= limit:
+            found += [entry for entry in self._entries(place) if entry.seq > after_seq]
+            size += place.end - place.start
+            if len(found) >= limit or (found and size >= READ_BYTES):
                 break
         return found[:limit]
 
@@ -117,14 +115,51 @@ class Outbox:
         return 0
 
     def trim(self, before_seq: int) -> None:
-        """Remove the segments that hold only entries below ``before_seq``; the last one stays."""
+        """Remove the segments that hold only entries below ``before_seq``; the last one stays, and what will not go."""
         with self._lock:
-            paths = list(dict.fromkeys(place.path for place in self._places))
-            needed = {place.path for place in self._places if place.last >= before_seq}
-            gone = {path for path in paths[:-1] if path not in needed}
+            paths = {place.path for place in self._places}
+            needed = {place.path for place in self._places if place.last >= before_seq} | {max(paths, default=None)}
+            gone = paths - needed
             self._places = [place for place in self._places if place.path not in gone]
-        for path in gone:
-            path.unlink(missing_ok=True)
+        for path in (*sorted(gone), *self._stay):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                if path not in self._stay:
+                    LOG.error("outbox: %s; it is tried again, and passed over", error)  # noqa: TRY400 - the disk's fault
+                self._stay[path] = None
+            else:
+                self._stay.pop(path, None)
+
+    def skip_to(self, seq: int) -> None:
+        """Have numbers go on behind this one."""
+        if seq > self.last_seq:
+            self.close()
+            self.last_seq = seq
+
+    def loaded(self, mark: Mark) -> Place | None:
+        """Return the group of this mark, if it was here when the outbox was opened."""
+        return self._marks.get(mark)
+
+    def free(self, first: int, last: int) -> bool:
+        """Say whether no group has a number from ``first`` to ``last``."""
+        with self._lock:
+            at = bisect_right(self._places, first - 1, key=_last)
+            return at == len(self._places) or self._places[at].first > last
+
+    def missing(self, after_seq: int) -> list[tuple[int, int]]:
+        """Return which numbers are not here, first and last: behind ``after_seq``, or the first one here if it is 0."""
+        with self._lock:
+            places = self._places
+        expected = after_seq + 1 if after_seq else min((place.first for place in places), default=1)
+        stretches: list[tuple[int, int]] = []
+        for place in places:
+            if place.first > expected:
+                stretches.append((expected, place.first - 1))
+            expected = max(expected, place.last + 1)
+        if expected <= self.last_seq:
+            stretches.append((expected, self.last_seq))
+        return stretches
 
     def sync(self) -> None:
         """Make durable what has been appended."""
@@ -143,16 +178,36 @@ class Outbox:
             os.close(self._fd)
             self._fd = None
 
-    def _places_after(self, after_seq: int, limit: int) -> list[_Place]:
+    def _places_after(self, after_seq: int, limit: int) -> list[Place]:
         with self._lock:
-            at = bisect_right(self._places, after_seq, key=lambda place: place.last)
+            at = bisect_right(self._places, after_seq, key=_last)
             return self._places[at : at + limit]  # a group has at least one entry
+
+    def _entries(self, place: Place) -> list[Entry]:
+        """Read one group; none if its segment has been trimmed or damaged meanwhile, which is told."""
+        try:
+            rows = place.rows()
+        except FileNotFoundError:
+            return []
+        if rows is None:
+            if place.first not in self._told:
+                self._told.add(place.first)
+                self.unreadable += place.last + 1 - place.first
+                LOG.error("outbox: %s: entries %d to %d cannot be read any more", place.path.name, *place[:2])
+            return []
+        return [Entry(place.first + index, *row) for index, row in enumerate(rows)]
+
+    def _reopen(self, segment: Segment, end: int) -> None:
+        with suppress(OSError):  # a new one will do
+            self._fd = os.open(segment.path, os.O_WRONLY | os.O_CLOEXEC)
+            (self._first, self._path, self._salt), self._size = segment, end
 
     def _room_for(self, first: int, size_bytes: int) -> Path:
         """Return the path to append to: a new segment when the last one is full."""
-        if self._path is None or self._fd is None or (self._size and self._size + size_bytes > self.segment_bytes):
+        full = self._size and self._size + size_bytes > self.segment_bytes and self._first < first
+        if self._path is None or self._fd is None or full:
             self.close()
-            self._path = segment_path(self.folder, first)
+            self._first, self._path, self._salt = new_segment(self.folder, first)
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             self._size = 0
             sync_folder(self.folder)
@@ -170,42 +225,13 @@ class Outbox:
             raise
         self._size += written
 
-    def _load(self) -> None:
-        for segment in list_segments(self.folder):
-            self.last_seq = max(self.last_seq, segment.first - 1)  # its groups may all be torn off
-            self._load_segment(segment.path)
-        if self._path is not None:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
 
-    def _load_segment(self, path: Path) -> None:
-        self._path, self._size = path, 0
-        for found in frames.scan(path.read_bytes()):
-            if isinstance(found, frames.Frame):
-                self._load_group(found, path)
-            elif found.torn:
-                truncate(path, found.start)
-                self.damage.append(f"{path.name}: cut off {found.end - found.start} torn bytes at {found.start}")
-            else:
-                self.damage.append(f"{path.name}: skipped {found.end - found.start} damaged bytes at {found.start}")
-
-    def _load_group(self, frame: frames.Frame, path: Path) -> None:
-        group = msgspec.msgpack.decode(frame.payload, type=_Group)
-        last_seq = frame.number + len(group.rows) - 1
-        self._places.append(_Place(frame.number, last_seq, path, frame.start, frame.end))
-        self.last_seq = last_seq
-        self.last_mark = Mark(group.lsn, group.part)
-        self._size = frame.end
+_GROUP = 1
 
 
-def _entries(place: _Place) -> list[Entry]:
-    """Read one group; none if its segment has been trimmed or damaged meanwhile."""
-    try:
-        with place.path.open("rb") as file:
-            file.seek(place.start)
-            frame = frames.frame_at(file.read(place.end - place.start), 0)
-    except FileNotFoundError:
-        return []
-    if frame is None:
-        return []
-    rows = msgspec.msgpack.decode(frame.payload, type=_Group).rows
-    return [Entry(place.first + index, *row) for index, row in enumerate(rows)]
+def _first(place: Place) -> int:
+    return place.first
+
+
+def _last(place: Place) -> int:
+    return place.last

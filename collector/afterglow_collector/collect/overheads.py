@@ -5,12 +5,19 @@ Equal to ``afterglow.aggregate``, value by value: each is rounded, or refused, b
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 from afterglow.distribution import MAX_VALUE, Total
 from afterglow.measures import MEASURES
 from afterglow.records import Overhead
 from afterglow.window import MINUTE_MS, Series, Window
+from afterglow_collector.collect.forms import LAST_MS
+
+Minute = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS // MINUTE_MS)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
+"""As they may stand in what is read back from the disk."""
 
 METRICS = MEASURES[Overhead].names
 _VALUES: dict[str, Callable[[list[Any]], list[float]]] = {
@@ -22,10 +29,10 @@ _VALUES: dict[str, Callable[[list[Any]], list[float]]] = {
 class OverheadSum(NamedTuple):
     """The Overheads of one minute. ``milli`` goes with METRICS; None where nothing was added, or nobody asks."""
 
-    minute: int
-    records: int
-    milli: tuple[int | None, ...]
-    refused: int  # values that no metric can hold
+    minute: Minute
+    records: Count
+    milli: tuple[Annotated[int, msgspec.Meta(ge=0)] | None, ...]
+    refused: Count  # values that no metric can hold
 
 
 def add_up(records: list[Any], metrics: frozenset[str]) -> list[OverheadSum]:

@@ -2,9 +2,9 @@
 
 In: the journal's folder, the lsn of the checkpoint. Out: the entries after it, in order, and a Report in words.
 
-A torn end is what a crash in a write leaves: it was never acknowledged, and is cut off. Damage with whole entries
-behind it is the disk's fault: the bytes are copied to ``quarantine/`` and told, with the lsns that are missing,
-and everything that can be read is used.
+What cannot be read is copied to ``quarantine/`` and told, with the lsns that are missing, and everything that can be
+read is used. At the end of the last file lies what a crash in a write leaves; it is cut off, for the next write goes
+there. Nobody can tell it from the end of an entry that the disk has lost, so no more is said than is known.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from afterglow_collector.collect import frames
-from afterglow_collector.collect.segments import Segment, list_segments, sync_folder, truncate
+from afterglow_collector.collect.segments import QUARANTINE, Segment, list_segments, put_aside, truncate
 
-QUARANTINE = "quarantine"
+__all__ = ["QUARANTINE", "Report", "replay"]
 
 
 class Report(NamedTuple):
@@ -33,36 +33,56 @@ def replay(folder: Path, after_lsn: int, report: Report) -> Iterator[frames.Fram
         end = following.first if following else None
         if end is not None and end <= expected:
             continue  # all of it is in the checkpoint, or was written again
-        for frame in _frames_of(segment, report, last=following is None):
-            if frame.number < expected or (end is not None and frame.number >= end):
+        data, torn = segment.path.read_bytes(), None
+        for found in frames.scan(data, segment.salt):
+            if isinstance(found, frames.Damage):
+                if found.torn:
+                    torn = found
+                else:
+                    _see_to(segment, data, found, report)
                 continue
-            if frame.number > expected:
-                report.damaged.append(f"journal: entries {expected} to {frame.number - 1} are missing")
-            expected = frame.number + 1
-            yield frame
-
-
-def _frames_of(segment: Segment, report: Report, *, last: bool) -> Iterator[frames.Frame]:
-    data = segment.path.read_bytes()
-    for found in frames.scan(data):
-        if isinstance(found, frames.Frame):
+            if found.number < expected or (end is not None and found.number >= end):
+                continue
+            _told_missing(expected, found.number, report)
+            expected = found.number + 1
             yield found
-        elif found.torn and last:
-            truncate(segment.path, found.start)
-            size = found.end - found.start
-            report.mended.append(f"{segment.path.name}: cut off {size} bytes of an entry that was never acknowledged")
-        elif not found.torn:
-            _quarantine(segment, data, found, report)
-        # Torn and not last: a group that failed; the next segment has its lsns. If it has not, they are reported.
+        if torn is not None and (end is None or expected < end):
+            _see_to(segment, data, torn, report, last=end is None)
+        # Else it is what a failed write left: its numbers were given again, to what stands in the next segment.
+        if end is not None:  # its name says that all entries before it had been durable
+            _told_missing(expected, end, report)
+            expected = max(expected, end)
 
 
-def _quarantine(segment: Segment, data: bytes, damage: frames.Damage, report: Report) -> None:
-    folder = segment.path.parent / QUARANTINE
-    folder.mkdir(exist_ok=True)
-    copy = folder / f"{segment.path.stem}-{damage.start}.bin"
-    copy.write_bytes(data[damage.start : damage.end])
-    sync_folder(folder)
-    size = damage.end - damage.start
-    report.damaged.append(
-        f"{segment.path.name}: {size} bytes at {damage.start} are damaged (CRC); copied to {QUARANTINE}/{copy.name}"
-    )
+def last_begun(folder: Path) -> int:
+    """Return the highest lsn that was durable when the last segment was begun: its numbers are not given again."""
+    return max((segment.first - 1 for segment in list_segments(folder)), default=0)
+
+
+def _told_missing(first: int, behind: int, report: Report) -> None:
+    if first < behind:
+        report.damaged.append(f"journal: entries {first} to {behind - 1} are missing")
+
+
+def _see_to(segment: Segment, data: bytes, damage: frames.Damage, report: Report, *, last: bool = False) -> None:
+    """Put aside what could not be read; ``last``: nothing at all comes behind it, so it is cut off."""
+    copy = _copied(segment.path, damage, data)
+    words = f"{segment.path.name}: {damage.end - damage.start} bytes at {damage.start}"
+    if damage.cut and last:
+        words += " are an entry's beginning. A write that a crash cut short leaves that, and was never acknowledged"
+        report.mended.append(f"{words}; if it was no crash, it may have been. Copied to {copy}, and cut off")
+    else:
+        entry = "" if damage.number is None else f" They were entry {damage.number}."
+        doubt = " They may have been acknowledged." if last else ""
+        report.damaged.append(f"{words} are damaged (CRC); copied to {copy}.{entry}{doubt}")
+    if last:
+        truncate(segment.path, damage.start)
+
+
+def _copied(path: Path, damage: frames.Damage, data: bytes) -> str:
+    try:
+        return put_aside(path, damage.start, data[damage.start : damage.end])
+    except OSError as error:
+        if not damage.cut:
+            raise  # an acknowledged entry may be in it: rather no start than that it goes
+        return f"nowhere ({error.strerror})"

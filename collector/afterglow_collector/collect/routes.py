@@ -5,6 +5,7 @@ docs/collector.md describes the interface for people, ``openapi.json`` for machi
 
 import json
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple, Protocol
 
@@ -62,6 +63,11 @@ def _findings(service: Asked) -> Answer:
 
 
 def _openapi(_: Asked) -> Answer:
+    return _described()
+
+
+@cache
+def _described() -> Answer:
     return Answer(200, json.dumps(openapi(), separators=(",", ":")).encode(), JSON)
 
 

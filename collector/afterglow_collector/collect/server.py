@@ -5,7 +5,8 @@ In: Options. Out: an exit status, and on the way a line for each thing that an o
     open the data folder → restore the state → start journal, publisher, sinks → listen → … → SIGTERM
     → listen no more → answer what is under way → close all minutes → save → let the sinks send → 0
 
-SIGHUP reads tokens and certificate again. A second SIGTERM stops the waiting: nothing is lost by it.
+SIGHUP reads tokens and certificate again. A second SIGTERM stops the waiting: nothing is lost by it; further ones, also
+those that come while the process ends, change nothing.
 """
 
 import asyncio
@@ -15,7 +16,10 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from types import FrameType
 
 import uvloop
 
@@ -34,6 +38,7 @@ would wait 25 times as long for each of its few instructions as for a sync."""
 
 TICK_S = 1.0
 _HANDSHAKE_S = 10.0
+_WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOOK_S = 0.02  # between two looks at whether the last connection is gone
 
 
@@ -72,7 +77,7 @@ class _Server:
         server = await loop.create_server(
             lambda: Connection(service, loop.time, together),
             sock=sock,
-            ssl=self.tls,
+            ssl=self.tls.context if self.tls else None,
             backlog=listening.BACKLOG,
             ssl_handshake_timeout=handshake_s,
         )
@@ -81,15 +86,26 @@ class _Server:
         server.close()
         await self._drain(parts)
         if address.path is not None:
-            os.unlink(address.path)  # noqa: PTH108 - the socket is ours
+            with suppress(OSError):  # somebody has removed it meanwhile
+                Path(address.path).unlink()
+        for number in _WATCHED:
+            signal.signal(number, signal.SIG_IGN)
         LOG.info("stopped")
         return 0
 
     def _watch_signals(self, parts: Parts) -> None:
+        """Have signals handled in the loop. The loop's own handlers would go with it, before the process has ended."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload, parts)
+
+        def watch(number: int, act: Callable[[], None]) -> None:
+            def caught(_number: int, _frame: FrameType | None) -> None:
+                loop.call_soon_threadsafe(act)
+
+            signal.signal(number, caught)
+
+        watch(signal.SIGTERM, self._asked_to_stop)
+        watch(signal.SIGINT, self._asked_to_stop)
+        watch(signal.SIGHUP, lambda: self._reload(parts))
 
     def _asked_to_stop(self) -> None:
         if self.stop.is_set():
@@ -97,24 +113,35 @@ class _Server:
         self.stop.set()
 
     def _reload(self, parts: Parts) -> None:
-        try:
-            parts.service.tokens.load()
-            if self.tls is not None and self.options.tls_cert is not None:
-                listening.load_certificate(self.tls, self.options.tls_cert, self.options.tls_key)
-        except (TokenError, listening.ListenError) as error:
-            LOG.error("%s; what was in force stays so", error)  # noqa: TRY400 - the file's fault, no bug's
-        else:
+        """Read tokens and certificate anew. Each is for itself: one that is no use keeps the other from nothing."""
+        wrong = []
+        for load in (parts.service.tokens.load, self.tls.load if self.tls is not None else None):
+            try:
+                if load is not None:
+                    load()
+            except (TokenError, listening.ListenError) as error:
+                wrong.append(str(error))
+        for words in wrong:
+            LOG.error("%s; what was in force stays so", words)
+        if not wrong:
             LOG.info("read tokens and certificate again")
 
     async def _tick_until_stopped(self, parts: Parts) -> None:
-        loop = asyncio.get_running_loop()
         while not self.stop.is_set():
-            parts.service.tick()
-            for connection in list(parts.service.connections):
-                connection.check(loop.time(), self.options.request_timeout_s, self.options.idle_timeout_s)
-            if parts.runners:
-                parts.publisher.outbox.trim(min(runner.acknowledged_seq for runner in parts.runners) + 1)
+            try:
+                self._tick(parts)
+            except Exception:  # one of the service's two guards: the next tick may do what this one could not
+                LOG.exception("tick")
+                parts.service.counts.bugs += 1
             await _set_within(self.stop, TICK_S)
+
+    def _tick(self, parts: Parts) -> None:
+        parts.service.tick()
+        now_s = asyncio.get_running_loop().time()
+        for connection in list(parts.service.connections):
+            connection.check(now_s, self.options.request_timeout_s, self.options.idle_timeout_s)
+        if parts.runners:
+            parts.publisher.outbox.trim(min(runner.acknowledged_seq for runner in parts.runners) + 1)
 
     async def _drain(self, parts: Parts) -> None:
         """Bring everything to its end: requests, minutes, state, sinks."""
@@ -135,7 +162,10 @@ class _Server:
         await self._stop_sinks(parts, max(0.0, until_s - time.monotonic()))
         if parts.journal is not None:
             await loop.run_in_executor(None, parts.journal.stop)
-        parts.publisher.outbox.close()
+        try:
+            parts.publisher.outbox.close()
+        except OSError as error:
+            LOG.error("outbox: %s; the next start makes again what is not on disk", error)  # noqa: TRY400 - the disk's
         os.close(parts.lock)
 
     async def _stop_sinks(self, parts: Parts, drain_s: float) -> None:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from afterglow.window import MINUTE_MS
 from afterglow_collector.collect import answers, routes
 from afterglow_collector.collect.answers import Answer
-from afterglow_collector.collect.connection import Connection, Reply, Request
+from afterglow_collector.collect.clock import Clock
+from afterglow_collector.collect.connection import Connection, Reply
 from afterglow_collector.collect.entries import CLOSE, FOREVER, Close, encode_close
+from afterglow_collector.collect.incoming import Request
 from afterglow_collector.collect.publisher import Publisher, Snapshot
-from afterglow_collector.collect.tokens import Tokens
+from afterglow_collector.collect.tokens import ANYBODY, Sender, Tokens
 
 if TYPE_CHECKING:
     from afterglow_collector.collect.intake import Intake
@@ -29,11 +31,6 @@ Post = Callable[[Callable[[], None]], object]
 """Runs a function on the event loop, from any thread."""
 
 
-def now_ms() -> int:
-    """Return the time: Unix epoch."""
-    return time.time_ns() // 1_000_000
-
-
 class Service:
     """What connections talk to."""
 
@@ -45,10 +42,10 @@ class Service:
         tokens: Tokens,
         post: Post,
         *,
-        clock: Callable[[], int] = now_ms,
+        clock: Clock | None = None,
     ) -> None:
         self.options = options
-        self.clock = clock
+        self.clock = clock or Clock()
         self.post = post
         self.intake = intake
         self.publisher = publisher
@@ -62,14 +59,15 @@ class Service:
         self.expose: Callable[[], bytes] = bytes
         self.troubles: Callable[[], list[str]] = list
         self._closing_before = self.state.closed_before
+        self._closed_steady_ms = self.clock.steady_ms()
         self._close_under_way = False
         self._snapshot_under_way = False
         self._saved_lsn = self.state.lsn
         self._saved_s = time.monotonic()
         self._saved_bytes = 0
 
-    def admit(self, method: bytes, path: bytes, headers: dict[bytes, bytes]) -> Answer | None:
-        """Return the answer to a request that has no right to be here, None for the others."""
+    def admit(self, method: bytes, path: bytes, headers: dict[bytes, bytes]) -> Answer | Sender:
+        """Return the answer to a request that has no right to be here, and whose it is of the others."""
         route = routes.ROUTES.get(path)
         if route is None:
             return answers.problem(404, f"no such path; {routes.known()}")
@@ -77,11 +75,18 @@ class Service:
             allow = b", ".join(route.methods)
             problem = answers.problem(405, f"{path.decode('latin-1')} takes {allow.decode()}")
             return problem._replace(headers=((b"allow", allow),))
-        if not route.public and not self.tokens.allow(headers.get(b"authorization", b"")):
+        if route.public:
+            return ANYBODY
+        sender = self.tokens.sender_of(headers.get(b"authorization", b""))
+        if sender is None:
             self.counts.unauthorized += 1
             problem = answers.problem(401, "send a token that is in force: Authorization: Bearer TOKEN")
             return problem._replace(headers=((b"www-authenticate", b"Bearer"),))
-        return None
+        if sender.functions and path != routes.RECORDS:
+            return answers.problem(
+                403, "this token is good for sending the records of some functions, and nothing else"
+            )
+        return sender
 
     def serve(self, request: Request, reply: Reply) -> None:
         """Answer a request. The one guard that keeps a bug from taking the others' requests down is here."""
@@ -103,15 +108,14 @@ class Service:
 
     def tick(self) -> None:
         """Do what is due; once a second."""
-        now = self.clock()
         self.tokens.refresh()
-        self._close_minutes(now)
+        self._close_minutes(self.clock.times().now_ms)
         self._save_if_due()
 
     def close_all(self, done: Callable[[], None]) -> None:
         """Close every window, whatever its minute, and call back when that is on its way to the sinks."""
         if self.state.something_to_close(FOREVER):
-            self._append_close(Close(self.clock(), FOREVER), done)
+            self._append_close(self.clock.times().now_ms, FOREVER, done)
         else:
             done()
 
@@ -128,7 +132,10 @@ class Service:
             journal.remove_before(oldest_lsn + 1)
             self.post(partial(self._saved, lsn))
 
-        self.publisher.put(Snapshot(lsn, self.state.to_plain(), written))
+        def failed() -> None:  # so, too; the next one is due after as long as if this had been saved
+            self.post(partial(self._saved, self._saved_lsn))
+
+        self.publisher.put(Snapshot(lsn, self.state.to_plain(), written, failed))
 
     def problem(self) -> str | None:
         """Return why the service is not ready; None when it is."""
@@ -146,23 +153,29 @@ class Service:
             reply(answers.try_again(503, "the collector is stopping", 5))
             return
         self.counts.bytes_in += len(request.body)
-        self.intake.take(request.headers, request.body, self.clock(), reply)
+        self.intake.take(request.headers, request.body, self.clock.times(), reply, request.sender or ANYBODY)
 
     def _close_minutes(self, now: int) -> None:
+        """Close what is over, once for each minute that the clock shows: it may have been set back."""
         before = self.state.over_before(now)
-        if before <= self._closing_before or self._close_under_way:
+        if before == self._closing_before or self._close_under_way:
             return
         if self.state.something_to_close(before):
-            self._append_close(Close(now, before), lambda: None)
+            self._append_close(now, before, lambda: None)
         else:
             self._closing_before = before
 
-    def _append_close(self, close: Close, done: Callable[[], None]) -> None:
+    def _append_close(self, now: int, before: int, done: Callable[[], None]) -> None:
+        steady = self.clock.steady_ms()
+        close = Close(now, before, steady - self._closed_steady_ms)
+
         def durable(lsn: int, error: OSError | None) -> None:
             self._close_under_way = False
             if error is None:
+                self._closed_steady_ms = steady
                 self.publisher.put(self.state.apply_close(lsn, close))
-                self._closing_before = max(self._closing_before, min(close.before, close.now_ms // MINUTE_MS))
+                self.intake.room.closed(before)
+                self._closing_before = min(before, now // MINUTE_MS)
             done()  # the minutes of a close that failed are closed by the next one
 
         self._close_under_way = True

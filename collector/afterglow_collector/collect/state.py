@@ -6,7 +6,9 @@ replay after a crash leads to the same state and makes the same output again.
 
 from typing import Any, NamedTuple
 
-from afterglow.records import Finding
+import msgspec
+
+from afterglow.records import Environment, Finding
 from afterglow.window import MINUTE_MS
 from afterglow_collector.collect.batch_ids import BatchIds, Verdict
 from afterglow_collector.collect.digest import Digest
@@ -14,12 +16,16 @@ from afterglow_collector.collect.entries import FOREVER, Close
 from afterglow_collector.collect.findings import Findings
 from afterglow_collector.collect.windows import Closed, Windows
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 SITES_KEPT_MS = 14 * 86_400_000
 
 
 class StateError(Exception):
     """A checkpoint that this version, or these settings, cannot go on from: says why."""
+
+
+class StateDamagedError(StateError):
+    """A checkpoint that is whole and makes no sense: says what does not."""
 
 
 class Rules(NamedTuple):
@@ -41,12 +47,17 @@ class Publication(NamedTuple):
 
 
 class State:
-    """``lsn`` is that of the last entry that is in it."""
+    """``lsn`` is that of the last entry that is in it.
+
+    ``steady_ms`` is how long collectors have worked on it, as Closes tell: what is forgotten for its age is so by this
+    clock, which no wrong time of day moves.
+    """
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.lsn = 0
         self.closed_before = 0
+        self.steady_ms = 0
         self.records = 0
         self.batches = 0
         self.ids = BatchIds(rules.ids_kept_ms, rules.max_environments)
@@ -65,7 +76,7 @@ class State:
     def apply_batch(self, lsn: int, seq: int, received_ms: int, digest: Digest) -> Verdict:
         """Take a batch in, unless it is in already."""
         self.lsn = lsn
-        verdict = self.ids.add(digest.environment.env_id, seq, received_ms)
+        verdict = self.ids.add(identity(digest.environment), seq, self.steady_ms)
         if verdict is not Verdict.NEW:
             return verdict
         self.batches += 1
@@ -73,18 +84,19 @@ class State:
         self.windows.add(digest, self.over_before(received_ms))
         for record in digest.others:
             if isinstance(record, Finding):
-                self.findings.add(digest.environment.function, record, received_ms)
+                self.findings.add(digest.environment.function, record, self.steady_ms)
         return verdict
 
     def apply_close(self, lsn: int, close: Close) -> Publication:
         """Close minutes, and forget whoever has been silent for long enough."""
         self.lsn = lsn
+        self.steady_ms += close.steady_ms
         if close.before != FOREVER:
             self.closed_before = close.before
         closed = self.windows.take_before(close.before)
         told = self.findings.take_changed()
-        self.ids.forget_silent(close.now_ms)
-        self.findings.forget_silent(close.now_ms - SITES_KEPT_MS)
+        self.ids.forget_silent(self.steady_ms)
+        self.findings.forget_silent(self.steady_ms - SITES_KEPT_MS)
         return Publication(lsn, close.now_ms, closed, told)
 
     def to_plain(self) -> dict[str, Any]:
@@ -92,6 +104,7 @@ class State:
         return {
             "v": STATE_VERSION,
             "closed_before": self.closed_before,
+            "steady_ms": self.steady_ms,
             "records": self.records,
             "batches": self.batches,
             "ids": self.ids.to_plain(),
@@ -101,7 +114,7 @@ class State:
 
     @classmethod
     def from_plain(cls, rules: Rules, lsn: int, plain: dict[str, Any]) -> "State":
-        """Return the state of a checkpoint, or a new one if it is empty; StateError if it does not fit."""
+        """Return the state of a checkpoint, a new one if it is empty; StateError or StateDamagedError if it is none."""
         state = cls(rules)
         if not plain:
             return state
@@ -109,17 +122,30 @@ class State:
             raise StateError(f"the checkpoint has version {plain.get('v')!r}; this is version {STATE_VERSION}")
         try:
             state._restore(lsn, plain)
-        except (KeyError, TypeError, ValueError) as error:
-            raise StateError(f"the checkpoint is not one of this version: {error!r}") from error
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise StateDamagedError(f"the checkpoint is not one of this version: {error!r}") from None
         return state
 
     def _restore(self, lsn: int, plain: dict[str, Any]) -> None:
         self.lsn = lsn
-        self.closed_before, self.records, self.batches = plain["closed_before"], plain["records"], plain["batches"]
-        self.ids.restore(plain["ids"])
+        self.closed_before, self.steady_ms, self.records, self.batches = (
+            _whole(plain[name]) for name in ("closed_before", "steady_ms", "records", "batches")
+        )
+        self.ids.restore(msgspec.convert(plain["ids"], dict[str, tuple[int, int, int]]))
         self.findings.restore(plain["findings"])
         windows = Windows.from_plain(plain["windows"])
         if windows.metrics == self.rules.metrics:
             self.windows = windows
         elif windows.oldest() is not None:
             raise StateError("the set of metrics was changed while minutes were open; set it back, and stop in order")
+
+
+def identity(environment: Environment) -> str:
+    """Return what a batch's number is of. A token that is bound to a function touches no other's."""
+    return f"{environment.env_id} {environment.function}"
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no whole number from 0")
+    return value

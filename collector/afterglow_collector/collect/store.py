@@ -14,9 +14,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from afterglow_collector.collect.checkpoint import read_checkpoint
+from afterglow_collector.collect.checkpoint import OUTBOX_SEQ, read_checkpoints
 from afterglow_collector.collect.outbox import Outbox
-from afterglow_collector.collect.state import Rules, State
+from afterglow_collector.collect.segments import old_segment
+from afterglow_collector.collect.state import Rules, State, StateDamagedError
 
 
 class StoreError(Exception):
@@ -49,6 +50,17 @@ def open_folders(data: Path) -> tuple[Folders, int]:
     return folders, lock
 
 
+def refuse_old_files(folders: Folders) -> None:
+    """StoreError if there is a file of the first format, whose frames had no salt: nothing of it is touched."""
+    for folder in (folders.journal, folders.checkpoints, folders.outbox):
+        path = old_segment(folder)
+        if path is not None:
+            raise StoreError(
+                f"{path} is of an earlier version of Afterglow, and cannot be read by this one. Start that version "
+                "once more, stop it in order when its sinks have sent all, and give this one an empty folder"
+            )
+
+
 def open_outbox(folders: Folders) -> Outbox:
     """Open the outbox; StoreError when it cannot be read."""
     try:
@@ -57,7 +69,36 @@ def open_outbox(folders: Folders) -> Outbox:
         raise StoreError(f"the outbox cannot be opened: {error}") from None
 
 
-def load_state(folders: Folders, rules: Rules) -> tuple[State, list[str]]:
-    """Return the state of the youngest readable checkpoint, and what was wrong with younger ones."""
-    checkpoint, wrong = read_checkpoint(folders.checkpoints)
-    return State.from_plain(rules, checkpoint.lsn, checkpoint.state), wrong
+class Restored(NamedTuple):
+    """A state, the number of the last outbox entry that it had published, and what was wrong with checkpoints."""
+
+    state: State
+    outbox_seq: int
+    wrong: list[str]
+
+
+def load_state(folders: Folders, rules: Rules, whole_until: int) -> Restored:
+    """Return the state of the youngest checkpoint that can be read.
+
+    Up to ``whole_until`` the outbox has all that a sink needs. If it has lost something that is older than the
+    checkpoint, the one before is better: from there the journal makes it again. StateError if of another version.
+    """
+    wrong: list[str] = []
+    youngest: Restored | None = None
+    for found in read_checkpoints(folders.checkpoints):
+        try:
+            if isinstance(found, str):
+                raise StateDamagedError(found)  # noqa: TRY301 - told as the others are
+            state = State.from_plain(rules, found.lsn, found.state)
+        except StateDamagedError as error:
+            wrong.append(f"{error}; the one before it is used")
+            continue
+        restored = Restored(state, _seq(found.state.get(OUTBOX_SEQ)), wrong)
+        if restored.outbox_seq <= whole_until:
+            return restored
+        youngest = youngest or restored
+    return youngest or Restored(State(rules), 0, wrong)
+
+
+def _seq(said: object) -> int:
+    return said if type(said) is int and said >= 0 else 0

@@ -32,7 +32,7 @@ GroupKey = Callable[[Series], tuple[str, ...]]
 
 
 class Closed(NamedTuple):
-    """Windows that are over. ``keys`` go with the rows of ``taken``; ``others`` are windows of the other kinds."""
+    """Windows that are over. ``keys`` go with the rows of ``taken``; ``others`` are what other kinds add to them."""
 
     taken: Taken
     keys: list[tuple[int, Series]]
@@ -42,7 +42,7 @@ class Closed(NamedTuple):
         """Return all windows, some hundred at a time; those that share minute and group key stay together."""
         rows = {key: row for row, key in enumerate(self.keys)}
         others = {(window.minute, window.series): window for window in self.others}
-        every = sorted({*rows, *others}, key=lambda key: (key[0], group_key(key[1]), str(key[1])))
+        every = sorted(rows, key=lambda key: (key[0], group_key(key[1]), str(key[1])))
         group: list[Window] = []
         last: tuple[int, tuple[str, ...]] | None = None
         for minute, series in every:
@@ -58,15 +58,17 @@ class Closed(NamedTuple):
     def _window(
         self, minute: int, series: Series, rows: dict[tuple[int, Series], int], others: dict[Any, Window]
     ) -> Window:
-        row, other = rows.get((minute, series)), others.get((minute, series))
-        window = Window(minute, series) if row is None else self.taken.window(row, minute, series)
+        window, other = self.taken.window(rows[minute, series], minute, series), others.get((minute, series))
         if other is not None:
             window.absorb(other)
         return window
 
 
 class Windows:
-    """Opens a window for whatever comes. ``late`` counts records of minutes that were over when they came."""
+    """Opens a window for whatever comes; each has a slot, also one that no Invocation has come to yet.
+
+    ``late`` counts records of minutes that were over when they came.
+    """
 
     def __init__(self, metrics: frozenset[str]) -> None:
         self.metrics = metrics
@@ -74,14 +76,24 @@ class Windows:
         self.digester = Digester(metrics)
         self._tally = Tally(metrics, self.digester.format)
         self._others = Aggregate(metrics, _UNBOUNDED, _UNBOUNDED)
-        self._other_minutes: set[int] = set()
         self._slots: dict[int, dict[Series, int]] = {}
         self._free: list[int] = []
         self._used = 0
 
     def __len__(self) -> int:
-        """Return how many windows of Invocations are open."""
+        """Return how many windows are open."""
         return self._used - len(self._free)
+
+    def would_open(self, digest: Digest) -> list[int]:
+        """Return the minutes of which a batch would open its series' windows."""
+        series, slots = _series_of(digest.environment), self._slots
+        minutes = [digest.groups[0].minute] if _is_of_one_minute(digest) else minutes_of(digest)
+        return [minute for minute in minutes if minute not in slots or series not in slots[minute]]
+
+    def knows(self, environment: Environment) -> bool:
+        """Say whether the series has a window open, of whatever minute."""
+        series = _series_of(environment)
+        return any(series in of_minute for of_minute in self._slots.values())
 
     def refused_values(self) -> int:
         """Return how many values no metric could hold, since the beginning."""
@@ -109,12 +121,11 @@ class Windows:
         by_key = {(one, series): slot for one in minutes for series, slot in self._slots.pop(one).items()}
         slots = list(by_key.values())
         self._free += slots
-        self._other_minutes = {one for one in self._other_minutes if one >= minute}
         return Closed(self._tally.take(slots), list(by_key), self._others.take_before(minute))
 
     def oldest(self) -> int | None:
         """Return the oldest minute that has a window."""
-        return min([*self._slots, *self._other_minutes], default=None)
+        return min(self._slots, default=None)
 
     def to_plain(self) -> dict[str, Any]:
         """Return all of it as plain values, fit for MessagePack."""
@@ -139,7 +150,6 @@ class Windows:
         windows._tally.refused_values = plain["refused_values"]
         others = from_state(plain["others"])
         windows._others.absorb(others)
-        windows._other_minutes = {window.minute for window in others}
         for (minute, series), slot in zip(plain["keys"], taken.slots, strict=True):
             windows._slots.setdefault(minute, {})[Series(*series)] = slot
         windows._used = max(taken.slots, default=-1) + 1
@@ -149,7 +159,7 @@ class Windows:
     def _add_overhead(self, environment: Environment, overhead: OverheadSum, over_before: int) -> None:
         self._others.absorb([window_of(overhead, series_of(environment))])
         self._tally.refused_values += overhead.refused
-        self._other_minutes.add(overhead.minute)
+        self._slot(overhead.minute, environment)
         self.late += overhead.records if overhead.minute < over_before else 0
 
     def _add_other(self, environment: Environment, record: Any, over_before: int) -> None:
@@ -157,7 +167,7 @@ class Windows:
         minute = int(record.at_ms // MINUTE_MS)
         self.late += minute < over_before
         if type(record) in MEASURES:
-            self._other_minutes.add(minute)
+            self._slot(minute, environment)
 
     def _slot(self, minute: int, environment: Environment) -> int:
         of_minute = self._slots.setdefault(minute, {})
@@ -168,3 +178,16 @@ class Windows:
             self._used = max(self._used, slot + 1)
             of_minute[series] = slot
         return slot
+
+
+def _is_of_one_minute(digest: Digest) -> bool:
+    """Say whether there is nothing but Invocations of one minute, as mostly there is."""
+    return len(digest.groups) == 1 and not digest.overheads and not digest.others
+
+
+def minutes_of(digest: Digest) -> set[int]:
+    """Return the minutes of which a batch says something that is published."""
+    minutes = {group.minute for group in digest.groups}
+    minutes.update(overhead.minute for overhead in digest.overheads)
+    minutes.update(int(record.at_ms // MINUTE_MS) for record in digest.others if type(record) in MEASURES)  # type: ignore[union-attr]  # an Environment has no measure
+    return minutes

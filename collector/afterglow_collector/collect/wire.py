@@ -8,49 +8,60 @@ when that call objects are they looked at one by one, and the words then are tho
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from afterglow.records import Environment, RecordError
-from afterglow.records import decode as strict_decode
-from afterglow_collector.collect.forms import FORMS, any_of, as_record
-
-TOO_OLD, FROM_THE_FUTURE, TOO_LONG, INVALID = "too old", "from the future", "too long", "invalid"
-"""How the reason of a refusal begins; any other words mean the last."""
+from afterglow.records import Environment
+from afterglow_collector.collect.forms import FORMS, any_of, as_record, sources_fit
+from afterglow_collector.collect.refusals import (
+    FROM_THE_FUTURE,
+    TOO_LONG,
+    TOO_OLD,
+    Refusal,
+    Refusals,
+    worded,
+)
 
 ENVIRONMENTS_KEPT = 4096
-"""First lines whose Environment is kept, some 1 KB each: a sender begins each of its batches with the same one."""
+"""First lines whose Environment is kept: a sender begins each of its batches with the same one."""
 
-
-class Refusal(NamedTuple):
-    """Why one line was not taken. Lines count from 1; ``field`` is None when the line as such is wrong."""
-
-    line: int
-    field: str | None
-    reason: str
+KEPT_BYTES = 1024
+"""A longer first line is read each time: it is padded, or says more than any environment's does (some 300 bytes)."""
 
 
 class Limits(msgspec.Struct, frozen=True, gc=False):
-    """What a line may be: its length, and its ``at_ms``, both ends included."""
+    """What a line may be: its length, and its ``at_ms``, both ends included.
+
+    ``passed_on``: a sink gets the lines as they came, so all of each is looked at, also what no figure depends on.
+    """
 
     line_bytes: int
     from_ms: float
     until_ms: float
+    passed_on: bool = False
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
     """What one body holds. ``records`` have the fields of their namesakes in ``afterglow.records``.
 
-    ``first_ms`` and ``last_ms`` are the least and the greatest ``at_ms`` among them, 0 if there are none.
+    ``text`` is the Environment and the lines of the records, and none that was refused. ``first_ms`` and ``last_ms``
+    are the least and the greatest ``at_ms`` among the records, 0 if there are none.
     """
 
     environment: Environment
     records: list[Any]
-    refusals: list[Refusal]
+    text: bytes
+    refused: Refusals | None
     first_ms: float
     last_ms: float
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """Return the refusals that are in words."""
+        return [] if self.refused is None else self.refused.told
 
 
 class BatchError(ValueError):
@@ -61,18 +72,23 @@ class BatchError(ValueError):
         self.refusal = refusal
 
 
+class _NoTextError(ValueError):
+    """Of a line: msgspec looks only at what it reads."""
+
+
 _environment_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(FORMS[Environment].named)
 _named_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(any_of(forms.named for forms in FORMS.values()))
 _row_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(any_of(forms.row for forms in FORMS.values()))
-_OBJECTIONS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_OBJECTIONS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _NoTextError)
 
 
 def decode_batch(body: bytes, limits: Limits) -> Batch:
     """Return what the body holds; BatchError when its first line is no Environment, or a later one another's."""
     end = body.find(b"\n")
     first, start = (body, len(body)) if end < 0 else (body[:end], end + 1)
-    environment = _decode_environment(first, limits.line_bytes)
-    return _decode_at_once(environment, body, start, limits) or _decode_each(environment, body[start:], limits)
+    environment = (_kept_environment if len(first) <= KEPT_BYTES else _decode_environment)(first, limits.line_bytes)
+    at_once = _decode_at_once(environment, body, start, limits)
+    return at_once or _decode_each(environment, first, body, start, limits)
 
 
 def _decoder_of(text: bytes, start: int = 0) -> "msgspec.json.Decoder[Any]":
@@ -93,22 +109,26 @@ def _decode_at_once(environment: Environment, body: bytes, start: int, limits: L
     first_ms, last_ms = (times[0], times[-1]) if times else (0, 0)
     if times and not limits.from_ms <= first_ms <= last_ms <= limits.until_ms:
         return None
-    return Batch(environment, records, [], first_ms, last_ms)
+    if limits.passed_on and not (_is_text(body) and all(map(sources_fit, records))):
+        return None
+    return Batch(environment, records, body, None, first_ms, last_ms)
 
 
-@lru_cache(ENVIRONMENTS_KEPT)
 def _decode_environment(line: bytes, max_line_bytes: int) -> Environment:
     if len(line) > max_line_bytes:
-        raise BatchError(_too_long(1, line, max_line_bytes))
+        raise BatchError(Refusal(1, None, f"{TOO_LONG}: {_length(line, max_line_bytes)}"))
     try:
         environment: Environment = as_record(_environment_decoder.decode(line))
     except _OBJECTIONS as error:
-        refusal = _refusal(1, line, error)
+        refusal = worded(1, line, error)
         reason = f"the first line must be the batch's Environment: {refusal.reason}"
         raise BatchError(refusal._replace(reason=reason)) from None
     if not environment.env_id:
         raise BatchError(Refusal(1, "env_id", 'environment: field "env_id" is empty'))
     return environment
+
+
+_kept_environment = lru_cache(ENVIRONMENTS_KEPT)(_decode_environment)
 
 
 def _lines_fit(body: bytes, start: int, max_line_bytes: int) -> bool:
@@ -121,66 +141,74 @@ def _lines_fit(body: bytes, start: int, max_line_bytes: int) -> bool:
     return True
 
 
-def _decode_each(environment: Environment, rest: bytes, limits: Limits) -> Batch:
+def _is_text(body: bytes) -> bool:
+    if body.isascii():
+        return True
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+_BEGUN_LINE = re.compile(rb"\S[^\n]*")
+
+
+def _lines(body: bytes, start: int) -> Iterator[tuple[int, bytes]]:
+    """Return the number and the text of each line that is not blank; blank ones cost next to nothing."""
+    number, at = 2, start
+    for found in _BEGUN_LINE.finditer(body, start):
+        number += body.count(b"\n", at, found.start())
+        at = found.start()
+        yield number, body[max(start, body.rfind(b"\n", start, at) + 1) : found.end()]
+
+
+def _decode_each(environment: Environment, first: bytes, body: bytes, start: int, limits: Limits) -> Batch:
     records: list[Any] = []
-    refusals: list[Refusal] = []
-    for number, line in enumerate(rest.split(b"\n"), 2):
-        if line.strip():
-            found = _decode_line(number, line, environment, limits)
-            if isinstance(found, Refusal):
-                refusals.append(found)
-            elif found is not None:
-                records.append(found)
+    taken, refused = [first], Refusals()
+    for number, line in _lines(body, start):
+        if refused.too_many:
+            refused.leave(number, 3 + body[start:].rstrip().count(b"\n") - number)
+            break
+        record = _decode_line(number, line, environment, limits, refused)
+        if record is not None:
+            records.append(record)
+            taken.append(line)
     times = [record.at_ms for record in records]
-    return Batch(environment, records, refusals, min(times, default=0), max(times, default=0))
+    first_ms, last_ms = min(times, default=0), max(times, default=0)
+    return Batch(environment, records, b"\n".join(taken), refused, first_ms, last_ms)
 
 
-def _decode_line(number: int, line: bytes, environment: Environment, limits: Limits) -> Any:
-    """Return a record, a Refusal, or None for a line that says nothing new: the Environment once more."""
+def _decode_line(number: int, line: bytes, environment: Environment, limits: Limits, refused: Refusals) -> Any:
+    """Return a record; None for a line that is refused, or says nothing new: the Environment once more."""
     if len(line) > limits.line_bytes:
-        return _too_long(number, line, limits.line_bytes)
+        refused.add(TOO_LONG, number, None, _length(line, limits.line_bytes))
+        return None
     try:
         record = _decoder_of(line.lstrip()).decode(line)
+        if limits.passed_on and not (_is_text(line) and sources_fit(record)):
+            raise _NoTextError('field "sources" is none, or no UTF-8')
     except _OBJECTIONS as error:
-        return _refusal(number, line, error)
+        refused.add_invalid(number, line, error)
+        return None
     if type(record) in FORMS[Environment]:
         if as_record(record) != environment:  # whose the lines after it are would be a guess
             reason = "the batch holds a second Environment; send one batch for each"
             raise BatchError(Refusal(number, "env_id", reason))
         return None
-    return _out_of_time(number, record, limits) or record
+    return None if _out_of_time(number, record, limits, refused) else record
 
 
-def _out_of_time(number: int, record: Any, limits: Limits) -> Refusal | None:
+def _out_of_time(number: int, record: Any, limits: Limits, refused: Refusals) -> bool:
     at_ms = record.at_ms
+    if limits.from_ms <= at_ms <= limits.until_ms:
+        return False
     if at_ms < limits.from_ms:
-        return Refusal(number, "at_ms", f"{TOO_OLD}: {at_ms} is before {limits.from_ms}, the first that is taken")
-    if at_ms > limits.until_ms:
-        return Refusal(
-            number, "at_ms", f"{FROM_THE_FUTURE}: {at_ms} is after {limits.until_ms}, the last that is taken"
-        )
-    return None
+        refused.add(TOO_OLD, number, "at_ms", f"{at_ms} is before {limits.from_ms}, the first that is taken")
+    else:
+        refused.add(FROM_THE_FUTURE, number, "at_ms", f"{at_ms} is after {limits.until_ms}, the last that is taken")
+    return True
 
 
-def _too_long(number: int, line: bytes, max_line_bytes: int) -> Refusal:
-    return Refusal(number, None, f"{TOO_LONG}: the line has {len(line)} bytes, the limit is {max_line_bytes}")
-
-
-_FIELD = re.compile(r'field ["`](\w{1,64})["`]|at `\$\.(\w{1,64})')
-_MEMBER = re.compile(r"at `\$\[(\d{1,3})\]")
-
-
-def _refusal(number: int, line: bytes, objection: Exception) -> Refusal:
-    """Word the objection as ``records.decode`` would, which knows kinds and fields; else as msgspec did."""
-    reason = "nested too deeply" if isinstance(objection, RecursionError) else str(objection)
-    member = _MEMBER.search(reason)
-    try:
-        record = strict_decode(line)
-        if member is not None:  # of a row that only our limits refuse: after kind and version come the fields
-            return Refusal(number, record._fields[int(member[1]) - 2], reason[:300])
-    except RecordError as error:
-        reason = str(error)
-    except (UnicodeDecodeError, RecursionError):
-        pass
-    field = _FIELD.search(reason)
-    return Refusal(number, next(filter(None, field.groups())) if field else None, reason[:300])
+def _length(line: bytes, max_line_bytes: int) -> str:
+    return f"the line has {len(line)} bytes, the limit is {max_line_bytes}"

@@ -11,8 +11,16 @@ from pathlib import Path
 CURSOR_VERSION = 1
 
 
+MAX_SEQ = 1 << 48
+"""No outbox comes near: a million entries a second make it in nine years."""
+
+
 class CursorError(ValueError):
     """A cursor file that this version did not write: says what is wrong with it."""
+
+    def __init__(self, path: Path, words: str) -> None:
+        super().__init__(f"{path}: {words}")
+        self.path = path
 
 
 def read_cursor(path: Path) -> int:
@@ -21,12 +29,21 @@ def read_cursor(path: Path) -> int:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
         return 0
-    except ValueError as error:
-        raise CursorError(f"{path}: not JSON ({error})") from None
+    except IsADirectoryError:
+        raise CursorError(path, "a folder, and no file") from None
+    except (ValueError, RecursionError) as error:
+        raise CursorError(path, f"not JSON ({error})") from None
     seq = document.get("seq") if isinstance(document, dict) and document.get("v") == CURSOR_VERSION else None
-    if type(seq) is not int or seq < 0:
-        raise CursorError(f'{path}: a cursor is {{"v": {CURSOR_VERSION}, "seq": <a whole number>}}')
+    if type(seq) is not int or not 0 <= seq <= MAX_SEQ:
+        raise CursorError(path, f'a cursor is {{"v": {CURSOR_VERSION}, "seq": <a whole number>}}')
     return seq
+
+
+def put_aside(path: Path) -> Path:
+    """Give a cursor that is none another name, so that somebody may look at it; return that."""
+    aside = path.with_name(path.name + ".damaged")
+    path.replace(aside)
+    return aside
 
 
 def write_cursor(path: Path, seq: int) -> None:

@@ -115,4 +115,4 @@ def act(asked: argparse.Namespace) -> int:
     try:
         return server.run(options)
     except (StartError, ListenError) as error:
-        raise Failure(str(error)) from None
+        raise (usage if error.usage else Failure)(str(error)) from None

@@ -100,25 +100,40 @@ def test_wrong_usage_exits_with_2(arguments: list[str], said: str, capsys: pytes
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--listen", "nonsense"], "neither HOST:PORT nor unix:PATH"),
         (["--listen", "0.0.0.0:0"], "no tokens are set"),
-        (["--sink", "nowhere"], "no sink is called 'nowhere'"),
-        (["--sink", "stdout", "--sink", "stdout"], "two sinks are called"),
         (["--token-file", "/nowhere"], "token file /nowhere"),
-        (["--tls-key", "/nowhere"], "--tls-key needs --tls-cert"),
         (["--tls-cert", "/etc/passwd"], "--tls-cert /etc/passwd"),
         (["--data", "/proc/nowhere"], "--data /proc/nowhere"),
         (["--listen", "203.0.113.1:1", "--insecure"], "Cannot assign requested address"),
+        (["--listen", "unix:/tmp/" + "x" * 200], "path too long"),
     ],
 )
 def test_what_keeps_it_from_starting_is_said_in_a_line_and_exits_with_1(
     arguments: list[str], said: str, tmp_path: Path
 ) -> None:
+    _says_and_exits(1, arguments, said, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--listen", "nonsense"], "neither HOST:PORT nor unix:PATH"),
+        (["--sink", "nowhere"], "no sink is called 'nowhere'"),
+        (["--sink", "otlp:nowhere"], "otlp"),
+        (["--sink", "stdout", "--sink", "stdout"], "two sinks are called"),
+        (["--tls-key", "/nowhere"], "--tls-key needs --tls-cert"),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_usage_and_exits_with_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+    _says_and_exits(2, arguments, said, tmp_path)
+
+
+def _says_and_exits(status: int, arguments: list[str], said: str, tmp_path: Path) -> None:
     data = [] if "--data" in arguments else ["--data", str(tmp_path)]
     command = [sys.executable, "-m", "afterglow_layer", "collect", *data, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
-    assert (1, "") == (done.returncode, done.stdout)
+    assert (status, "") == (done.returncode, done.stdout)
     assert done.stderr.splitlines()[-1].startswith("afterglow: ")
     assert said in done.stderr.splitlines()[-1]
 
@@ -188,6 +203,9 @@ def test_a_start_with_a_useless_token_is_refused_and_the_token_not_shown() -> No
         ("127.0.0.1:80", Address("127.0.0.1", 80, None), True),
         ("localhost:0", Address("localhost", 0, None), True),
         ("[::1]:9", Address("::1", 9, None), True),
+        ("LOCALHOST:1", Address("LOCALHOST", 1, None), True),
+        ("[::ffff:127.0.0.1]:9", Address("::ffff:127.0.0.1", 9, None), True),
+        ("[::ffff:10.0.0.1]:9", Address("::ffff:10.0.0.1", 9, None), False),
         ("unix:/run/x.sock", Address("", 0, "/run/x.sock"), True),
         ("0.0.0.0:80", Address("0.0.0.0", 80, None), False),
         ("[::]:80", Address("::", 80, None), False),

@@ -11,8 +11,8 @@ from tests.unit.collect.samples import AT_MS, finding
 from afterglow.version import __version__
 from afterglow_collector.collect import answers
 from afterglow_collector.collect.findings import Findings
+from afterglow_collector.collect.refusals import Refusal
 from afterglow_collector.collect.routes import ROUTES, openapi
-from afterglow_collector.collect.wire import Refusal
 
 DOCUMENT = openapi()
 PAGE = (Path(__file__).parents[3] / "docs" / "collector.md").read_text()

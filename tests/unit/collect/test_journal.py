@@ -71,11 +71,12 @@ def test_nothing_is_told_before_it_can_be_read(tmp_path: Path) -> None:
 def test_room_is_reserved_and_given_back(tmp_path: Path) -> None:
     writing = Writing(tmp_path, segment_bytes=100_000)
     writing.append(b"entry")
-    assert segment_path(tmp_path, 1).stat().st_size == 100_000
+    (segment,) = list_segments(tmp_path)
+    assert segment.path.stat().st_size == 100_000
     assert ([(1, b"entry")], Report([], [])) == read(tmp_path)
 
     writing.journal.stop()
-    assert segment_path(tmp_path, 1).stat().st_size < 100
+    assert segment.path.stat().st_size < 100
 
 
 def test_many_entries_share_a_sync(tmp_path: Path) -> None:

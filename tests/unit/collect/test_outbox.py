@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from afterglow_collector.collect.outbox import Entry, Mark, Outbox
+from afterglow_collector.collect.frames import MAX_PAYLOAD_BYTES, TooLargeError
+from afterglow_collector.collect.outbox import READ_BYTES, Entry, Mark, Outbox
 
 
 def emf(text: str) -> Entry:
@@ -61,7 +62,7 @@ def test_a_torn_group_is_gone_as_a_whole_and_told(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path)
 
     assert (4, Mark(2, 1)) == (outbox.last_seq, outbox.last_mark)
-    assert "torn bytes" in outbox.damage[0]
+    assert "were never whole; copied to quarantine/" in outbox.damage[0]
     assert outbox.append([emf("again")], Mark(3, 1)) == 5
     outbox.close()
     assert Outbox(tmp_path).damage == []
@@ -101,6 +102,43 @@ def test_the_last_segment_stays_so_that_numbers_go_on(tmp_path: Path) -> None:
     outbox.close()
 
     assert Outbox(tmp_path).last_seq == 8
+
+
+def test_large_entries_are_read_a_few_at_a_time(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path)
+    for number in range(1, 6):
+        outbox.append([emf("x" * (READ_BYTES // 2)), emf("small")], Mark(number, 1))
+    met: list[int] = []
+    while some := outbox.read(met[-1] if met else 0, 200):
+        assert sum(len(entry.payload) for entry in some) <= READ_BYTES + 100
+        met += [entry.seq for entry in some]
+
+    assert list(range(1, 11)) == met
+
+
+def test_what_no_reader_would_take_is_not_written(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path)
+    with pytest.raises(TooLargeError):
+        outbox.append([emf("x" * MAX_PAYLOAD_BYTES)], Mark(1, 1))
+
+    assert 1 == outbox.append([emf("small")], Mark(1, 1))
+    assert ["small"] == [entry.payload for entry in outbox.read(0, 10)]
+
+
+def test_a_gap_is_told_and_filled_in_its_place(tmp_path: Path) -> None:
+    filled(tmp_path, 3).close()
+    path = files(tmp_path)[0]
+    text = bytearray(path.read_bytes())
+    text[len(text) // 2] ^= 0xFF
+    path.write_bytes(text)
+    outbox = Outbox(tmp_path)
+    assert ([(3, 4)], True, False) == (outbox.missing(0), outbox.free(3, 4), outbox.free(4, 5))
+    outbox.append([emf("2a"), emf("2b")], Mark(2, 1), at=3)
+    outbox.close()
+    again = Outbox(tmp_path)
+
+    assert ["1a", "1b", "2a", "2b", "3a", "3b"] == [entry.payload for entry in again.read(0, 10)]
+    assert ([], 6, Mark(3, 1)) == (again.missing(0), again.last_seq, again.last_mark)
 
 
 def test_text_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import cycle
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +15,9 @@ from tests.unit.collect.samples import ANY_TIME, AT_MS, body, call, environment,
 
 from afterglow.records import Environment, Record, RecordError, decode, encode, encode_row
 from afterglow_collector.collect import wire
-from afterglow_collector.collect.forms import as_record
-from afterglow_collector.collect.wire import BatchError, Limits, Refusal, decode_batch
+from afterglow_collector.collect.forms import FORMS, as_record
+from afterglow_collector.collect.refusals import Refusal
+from afterglow_collector.collect.wire import BatchError, Limits, decode_batch
 
 Encoder = Callable[[Record], str]
 
@@ -29,6 +31,15 @@ def refusals(*after_the_environment: str | bytes, limits: Limits = ANY_TIME) -> 
     return decode_batch(lines(*after_the_environment), limits).refusals
 
 
+def plausible(record: Record) -> bool:
+    """Say whether all numbers of a record can be: what the door adds to the reference."""
+    try:
+        msgspec.json.decode(encode_row(record), type=FORMS[type(record)].row)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def changed(record: Record, **fields: Any) -> str:
     return json.dumps({**json.loads(encode(record)), **fields})
 
@@ -39,6 +50,7 @@ def changed(record: Record, **fields: Any) -> str:
 )
 def test_a_batch_holds_the_records_that_were_sent(records: list[Record], forms: tuple[Encoder, ...]) -> None:
     limits = structs.replace(ANY_TIME, from_ms=float("-inf"), until_ms=float("inf"))
+    records = [record for record in records if plausible(record)]
     found = decode_batch(lines(*(form(record) for form, record in zip(cycle(forms), records, strict=False))), limits)
 
     assert environment() == found.environment
@@ -64,6 +76,8 @@ def test_a_line_is_refused_when_the_reference_refuses_it(data: st.DataObject) ->
     found = decode_batch(lines(line), limits)
     if expected is None:
         assert [words[:300]] == [refusal.reason for refusal in found.refusals]
+    elif not plausible(expected):
+        assert ["Expected"] == [refusal.reason[:8] for refusal in found.refusals]
     else:
         assert [expected] == [as_record(struct)._replace(**_sources(expected)) for struct in found.records]
 
@@ -86,6 +100,8 @@ def test_a_row_is_refused_when_the_reference_refuses_it(data: st.DataObject) -> 
     found = decode_batch(lines(json.dumps(row)), limits)
     if expected is None:
         assert [words[:300]] == [refusal.reason for refusal in found.refusals]
+    elif not plausible(expected):
+        assert ["Expected"] == [refusal.reason[:8] for refusal in found.refusals]
     else:
         assert [expected] == [as_record(struct)._replace(**_sources(expected)) for struct in found.records]
 
