@@ -10,13 +10,14 @@ Nothing in here keeps an item alive: of each, its address is noted, to recognise
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import weakref
 from _collections import deque  # type: ignore[import-not-found]  # what ``collections`` wraps; threading has it already
 from _thread import get_ident
 
 from afterglow_hook import current, origins
-from afterglow_hook.callsite import MOST_FILES, site_of
+from afterglow_hook.callsite import MOST_FILES, is_stdlib, site_of
 from afterglow_hook.guard import guarded
 
 TYPE_CHECKING = False
@@ -269,7 +270,21 @@ def giver() -> Giver:
     held = in_hand.get(ident)
     if held and held[-1].left_ns is None and ident not in waiting_since:
         return held[-1].request_id, held[-1].index
-    return origins.starter()
+    job = _job_here(ident)
+    return (job.request_id, job.index) if job is not None else origins.starter()
+
+
+def _job_here(ident: int) -> Any:
+    """Return the Origin of the job that the current thread runs for an executor; None for any other thread."""
+    thread = origins.threads.get(id(threading._active.get(ident)))  # type: ignore[attr-defined]
+    if thread is None or thread.what != "pool":
+        return None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "run" and is_stdlib(frame.f_code.co_filename, "concurrent/futures/thread.py"):
+            return origins.jobs.get(id(getattr(frame.f_locals.get("self"), "future", None)))
+        frame = frame.f_back
+    return None
 
 
 def site_from(frame: FrameType | None) -> Site:
@@ -279,7 +294,9 @@ def site_from(frame: FrameType | None) -> Site:
     if not site or ident == current.handler_thread:
         return site
     held = in_hand.get(ident)
-    return (*site, *(held[-1].site if held else origins.site_of_thread(ident)))[:MOST_FILES]
+    job = None if held else _job_here(ident)
+    behind = held[-1].site if held else job.site if job is not None else origins.site_of_thread(ident)
+    return (*site, *behind)[:MOST_FILES]
 
 
 def queued() -> list[Handoff]:
