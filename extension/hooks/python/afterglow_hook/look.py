@@ -56,6 +56,7 @@ def after_return(before: dict[int, int | None]) -> list[Work]:
         tasks.handed_over(now_ns),
         _processes(now_ns),
         alarms.left(now_ns),
+        _late(),
     ):
         found += _bounded(scan)
     return found
@@ -104,7 +105,13 @@ def _processes(now_ns: int) -> Iterator[Work]:
 
 def at_entry() -> list[Work]:
     """Return what threads have done since, of which nothing was known: woken by the thaw, or never idle at all."""
-    return _bounded(threads.woken())
+    return _bounded(threads.woken()) + _bounded(_late())
+
+
+def _late() -> Iterator[Work]:
+    """Yield the jobs that were given since the handler had returned."""
+    while origins.late_works:
+        yield origins.late_works.pop(0)
 
 
 def take_unlooked() -> int:
