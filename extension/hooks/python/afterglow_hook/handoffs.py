@@ -274,6 +274,13 @@ def giver() -> Giver:
     return (job.request_id, job.index) if job is not None else origins.starter()
 
 
+def passes_on() -> bool:
+    """Return whether the current thread does what it was given, and not what its own time has come for."""
+    ident = get_ident()
+    held = in_hand.get(ident)
+    return bool(held and held[-1].left_ns is None and ident not in waiting_since) or _job_here(ident) is not None
+
+
 def _job_here(ident: int) -> Any:
     """Return the Origin of the job that the current thread runs for an executor; None for any other thread."""
     thread = origins.threads.get(id(threading._active.get(ident)))  # type: ignore[attr-defined]

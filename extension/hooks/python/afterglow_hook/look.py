@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from afterglow_hook import alarms, origins, tasks, threads
+from afterglow_hook import alarms, current, origins, tasks, threads, wire
 from afterglow_hook.piles import heaps as heaps  # noqa: PLC0414 - a look's last step, for ``bootstrap``
 from afterglow_hook.threads import MOST_LOOKED_AT
 from afterglow_hook.threads import clocks as clocks  # noqa: PLC0414 - a look's first step, for ``bootstrap``
@@ -56,7 +56,6 @@ def after_return(before: dict[int, int | None]) -> list[Work]:
         tasks.handed_over(now_ns),
         _processes(now_ns),
         alarms.left(now_ns),
-        _late(),
     ):
         found += _bounded(scan)
     return found
@@ -105,13 +104,17 @@ def _processes(now_ns: int) -> Iterator[Work]:
 
 def at_entry() -> list[Work]:
     """Return what threads have done since, of which nothing was known: woken by the thaw, or never idle at all."""
-    return _bounded(threads.woken()) + _bounded(_late())
+    return _bounded(threads.woken())
 
 
-def _late() -> Iterator[Work]:
-    """Yield the jobs that were given since the handler had returned."""
-    while origins.late_works:
-        yield origins.late_works.pop(0)
+def tell_late_job(origin: Origin, future: Any) -> None:
+    """Tell of a job that was given after the return, as it is given: what was left behind begets more."""
+    if len(open_works) >= MOST_OPEN:
+        return
+    work = JobsWork([origin], "begun after the return", current.left_ns, [future])
+    open_works[work.id] = work
+    wire.send({"t": "found", "new": [work.announcement()], "lost": []})
+    work.tell_end()
 
 
 def take_unlooked() -> int:

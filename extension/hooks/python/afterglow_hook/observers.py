@@ -170,9 +170,6 @@ def _watch_executor(module: ModuleType) -> None:
     module._WorkItem = _WorkItem  # type: ignore[attr-defined]
 
 
-_MOST_LATE = 100
-
-
 @guarded
 def note_job(future: Any, function: Any, submit: Any) -> None:
     """Note who calls ``submit``; ``submit`` is its frame, whose ``self`` is the executor."""
@@ -182,16 +179,10 @@ def note_job(future: Any, function: Any, submit: Any) -> None:
     origin.executor = origins.crew_of(submit.f_locals.get("self"))
     origins.note_weakly(origins.jobs, future, origin)
     acts.note_job(origin.name, ())
-    if not current.running and origin.request_id is not None and origin.ref is not None:
-        _note_late_job(origin, future)
+    if not current.running and origin.request_id is not None and origin.ref is not None and handoffs.passes_on():
+        from afterglow_hook import look  # noqa: PLC0415 - most functions leave nothing behind
 
-
-def _note_late_job(origin: Origin, future: Any) -> None:
-    """Note a job that was given after the return: what was left behind begets more."""
-    from afterglow_hook.work import JobsWork  # noqa: PLC0415 - most functions leave nothing behind
-
-    if len(origins.late_works) < _MOST_LATE:
-        origins.late_works.append(JobsWork([origin], "begun after the return", current.left_ns, [future]))
+        look.tell_late_job(origin, future)
 
 
 def _watch_pool(module: ModuleType) -> None:

@@ -90,7 +90,6 @@ jobs: dict[int, Origin] = {}  # id(Future or AsyncResult) →
 tasks: dict[int, Origin] = {}  # id(Task) →
 handed_over: dict[int, Origin] = {}  # id(coroutine) → until the loop's thread has made its task
 processes: dict[int, Origin] = {}  # pid →
-late_works: list[Any] = []  # work.Work: jobs that were given after the return, until the next look
 just_gone: dict[int, Origin] = {}  # id(Task) → of the latest tasks that are no more
 crews: dict[int, tuple[Any, Crew]] = {}  # id(executor) → a weak reference to it, and its crew
 
@@ -173,7 +172,6 @@ def any_noted() -> bool:
 def forget_all() -> None:
     """In a forked child: nothing of what the parent had started exists here."""
     just_gone.clear()
-    late_works.clear()
     for table in (threads, raw_threads, jobs, tasks, handed_over, processes):
         table.clear()
     crews.clear()
