@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import threading
     from types import FrameType
 
-EXPORTERS = ("elasticapm.", "influxdb_client.", "analytics.", "segment.", "libhoney.", "amplitude.", "rudderstack.")
-"""Packages whose threads turn what they take into something else, and send that later: no item of theirs lies about."""
+EXPORTERS = ("elasticapm.",)
+"""Packages whose threads turn what they take into bytes at once, and send those later: no item of theirs lies about."""
 
 
 def settle(thread: threading.Thread, frame: FrameType | None) -> list[handoffs.Handoff]:
