@@ -48,3 +48,25 @@ def test_lost_work_is_called_lost() -> None:
 )
 def test_what_it_was_doing_adds_what_to_expect(state: str, words: str) -> None:
     assert words in advise(found(state=state))[-1]
+
+
+def worker(module: str, **changed: Any) -> dict[str, Any]:
+    return found() | {"worker": module, "where": {"file": "/var/task/app.py"}} | changed
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("posthog.consumer", "posthog.flush()"),
+        ("opentelemetry.sdk.trace", "force_flush()"),
+        ("apscheduler.schedulers.base", "EventBridge Scheduler"),
+        ("unknown_client.thread", "unknown_client's"),
+        ("app", "queue.join()"),
+        ("", "queue.join()"),
+    ],
+)
+def test_a_thread_that_lives_on_is_not_to_be_joined(module: str, words: str) -> None:
+    repair = advise(worker(module))[0]
+
+    assert words in repair
+    assert "Call join()" not in repair

@@ -331,3 +331,20 @@ def test_the_environment_of_a_record_is_its_own() -> None:
     text = rendered(stream)
 
     assert "[2] A thread" in text
+
+
+def test_what_crosses_invocations_is_told_beside_lingering_work() -> None:
+    states = [
+        finding(finding_id="s-1", kind="state", what="threads-left", state="5 threads from 5 invocations", changes=[]),
+        finding(
+            finding_id="s-2", kind="ending", what="killed-child", file=None, line=None, function=None,
+            state="the kernel killed convert", changes=[],
+        ),
+    ]  # fmt: skip
+    text = sentence(rendered([environment(), init(), invocation(1, START_MS), *states]))
+
+    assert "No work was left behind" in text
+    assert "Threads pile up" in text
+    assert "5 threads from 5 invocations" in text
+    assert "The kernel killed a child process for memory" in text
+    assert "the kernel killed convert" in text

@@ -63,3 +63,20 @@ def test_the_next_invocations_order_is_the_next_invocations(start: Start) -> Non
     works = runtime.found("collected_for_a_batch")
 
     assert [2] == [work["n"] for work in works], works
+
+
+def test_each_piece_that_there_is_no_room_for_is_counted_once(start: Start) -> None:
+    runtime = start("""
+        import threading, time
+
+        def handler(event, context):
+            for _ in range(event):
+                threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        """)
+    found = runtime.found(230)
+    runtime.found(0)
+    assert runtime.extension is not None
+    unlooked = [fact["unlooked"] for fact in runtime.extension.facts if fact["t"] == "returned"]
+
+    assert 200 == len(found)
+    assert [30, 0] == unlooked

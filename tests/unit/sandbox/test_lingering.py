@@ -277,3 +277,48 @@ def test_only_so_many_beginnings_are_kept() -> None:
 
     assert KEPT_BEGINNINGS == len(story.lingering.beginnings)
     assert KEPT_BEGINNINGS * 2 - 1 == list(story.lingering.beginnings.values())[-1].index
+
+
+def test_a_zombie_seen_before_a_freeze_had_ended_by_itself() -> None:
+    story = Story().began(0, 1).found(100, what="process", pid=77)
+    story.lingering.vanish(RUNTIME, 1, 300 * MS)
+    story.freeze(400, 900)
+    story.lingering.close("shutdown", 950 * MS)
+
+    assert ("done", 200) == ((finding := story.only(950)).outcome, finding.wall_ms)
+
+
+def test_an_end_that_the_hook_tells_late_was_when_the_process_vanished() -> None:
+    story = Story().began(0, 1).found(100, what="process", pid=77)
+    story.lingering.vanish(RUNTIME, 1, 300 * MS)
+    story.freeze(400, 900)
+
+    assert ("done", 200) == ((finding := story.began(901, 2).ended(905).only(950)).outcome, finding.wall_ms)
+
+
+def test_a_child_s_cpu_counts_from_the_return() -> None:
+    story = Story().began(0, 1).found(100, what="process", pid=77, burned=500 * MS)
+    story.lingering.burned(RUNTIME, 1, 520 * MS)
+
+    assert 20 == story.ended(300).only(400).cpu_ms
+
+
+def test_work_that_ended_between_two_looks_outlived_the_freeze_that_lay_there() -> None:
+    story = Story().began(0, 1).found(100).freeze(110, 900).began(901, 2)
+    story.lingering.end(RUNTIME, 1, 905 * MS, 9 * MS, 100 * MS)
+
+    assert ("resumed", "r-2") == ((finding := story.only(950)).outcome, finding.resumed_in)
+
+
+def test_without_a_freeze_it_was_over_when_it_was_last_seen() -> None:
+    story = Story().began(0, 1).found(100).began(140, 2)
+    story.lingering.end(RUNTIME, 1, 150 * MS, 9 * MS, 110 * MS)
+
+    assert ("done", 10) == ((finding := story.only(200)).outcome, finding.wall_ms)
+
+
+def test_a_freeze_that_began_before_we_know_is_still_one() -> None:
+    """A starved extension asks late for the time: the window then seems to have begun before the work was found."""
+    story = Story().began(0, 1).found(100).freeze(95, 1100, earliest=90).began(1101, 2).ended(1102, cpu_ms=5)
+
+    assert "resumed" == story.only(1200).outcome

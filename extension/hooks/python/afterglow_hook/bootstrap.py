@@ -29,6 +29,7 @@ _cancelled: list[dict[str, Any]] = []
 _MOST_CANCELLED = 100
 _PER_MESSAGE = 6  # of at most about 10 KB each (callsite.MOST_CHARACTERS)
 _MESSAGE_CHARACTERS = 256
+_LONGEST_NAME = 1024  # characters of a class's name: the extension gets nothing of too long a message
 _look: ModuleType | None = None
 """``afterglow_hook.look``, from the first start of work on."""
 
@@ -273,7 +274,7 @@ class _Invocation:
 
     def fail(self, error: BaseException) -> None:
         """Note what was raised, and where; what it says only where a setting allows it."""
-        self.error = type(error).__name__
+        self.error = type(error).__name__[:_LONGEST_NAME]
         self.message = _message_of(error)
         try:
             self.origin = spelled(site_of_error(error))

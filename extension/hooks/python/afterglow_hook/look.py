@@ -66,7 +66,9 @@ def _bounded(scan: Iterator[Work]) -> list[Work]:
     found = []
     for work in scan:
         if len(open_works) >= MOST_OPEN:
-            unlooked += work.jobs
+            if not work.whose().refused:
+                work.whose().refused = True  # counted once, however many looks find no room for it
+                unlooked += work.jobs
             work.over = True
             work.release()  # a later look finds it again, when there is room
             continue

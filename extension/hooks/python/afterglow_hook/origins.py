@@ -56,6 +56,7 @@ class Origin:
         "name",
         "place",
         "ref",
+        "refused",
         "request_id",
         "rest",
         "site",
@@ -81,6 +82,7 @@ class Origin:
         self.place: int | None = None  # how far it had got then
         self.rest: str | None = None  # the wait with an end of its own that it stood in when the handler returned
         self.moves = 0  # gaps in a row that it took more CPU in than waiting takes
+        self.refused = False  # there were too many to follow it
         self.work: Any = None  # the open piece of work that it became
 
 

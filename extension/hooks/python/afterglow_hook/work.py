@@ -114,6 +114,10 @@ class Work:
         """Return whether being alive means that it goes on now: false for a task whose loop has stopped."""
         return True
 
+    def whose(self) -> Origin:
+        """Return what it was found by."""
+        return self.origin
+
     def release(self) -> None:
         """Let go of what it was found by, which may become another piece of work."""
         self.origin.work = None
@@ -172,6 +176,10 @@ class ThreadWork(Work):
         frame = self.frame()
         if runs_for_ever(frame):
             self.worker = module_of(frame)
+
+    def whose(self) -> Origin:
+        """Return the thread's own origin."""
+        return self.started
 
     def release(self) -> None:
         """Let another piece of work become of the thread."""
