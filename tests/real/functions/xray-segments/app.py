@@ -1,7 +1,5 @@
 """Traces with the X-Ray SDK, which sends each segment as a datagram."""
 
-import os
-
 from aws_xray_sdk.core import xray_recorder
 from aws_xray_sdk.core.context import Context
 
@@ -9,7 +7,6 @@ xray_recorder.configure(
     service="shop",
     sampling=False,
     context=Context(),
-    daemon_address=f"127.0.0.1:{os.environ['SINK_UDP_PORT']}",
 )
 
 
