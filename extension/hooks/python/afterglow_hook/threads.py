@@ -116,11 +116,8 @@ def clocks() -> dict[int, int | None]:
     """Return the CPU clocks of the threads that an invocation has started, at the moment of the return."""
     return {
         id(thread): thread_cpu_ns(thread.native_id)
-        for thread in others()
-        if (origin := origins.threads.get(id(thread))) is not None
-        and is_followed(origin)
-        and origin.work is None
-        and origin.request_id is not None
+        for thread, origin in _followed()
+        if origin.work is None and origin.request_id is not None
     }
 
 
@@ -142,24 +139,38 @@ class Seen:
 def left(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
     """Yield what threads have been left with; ``before``: ``clocks`` at the return."""
     yield from _acted()
-    _give_a_moment()
-    for thread in others():
-        origin = origins.threads.get(id(thread))
-        if origin is None or not is_followed(origin) or not thread.is_alive():
-            continue
+    if _stirring():
+        _give_a_moment()
+    for thread, origin in _followed():
         cpu_ns, ident = thread_cpu_ns(thread.native_id), thread.ident or 0
         has_rested = _has_rested(origin, cpu_ns)
         origin.cpu_ns, origin.looked_ns = cpu_ns, now_ns
-        if not has_rested or handoffs.in_hand.get(ident):
+        if (not has_rested or handoffs.in_hand.get(ident)) and thread.is_alive():
             frame = _frame_of(thread)
             origin.place = place_of(frame)[0]
             yield from _handed(origin, thread, frame, now_ns)
             if origin.work is None and not handoffs.in_hand.get(ident):
                 burned_ns = _difference(cpu_ns, before.get(id(thread)))
                 yield from _left_itself(origin, thread, frame, now_ns, burned_ns)
-        yield from _buffered(origin, thread, now_ns)
+        if origin.buffers:
+            yield from _buffered(origin, thread, now_ns)
     yield from _queued(now_ns)
     current.looked_ns = time.monotonic_ns()
+
+
+def _followed() -> list[tuple[threading.Thread, Origin]]:
+    """Return the threads that are judged by themselves, with where they come from."""
+    known = origins.threads
+    return [
+        (thread, origin)
+        for thread in others()
+        if (origin := known.get(id(thread))) is not None and origin.what != "pool" and not origin.is_extension
+    ]
+
+
+def _stirring() -> list[threading.Thread]:
+    """Return the threads that are on their way."""
+    return [thread for thread, origin in _followed() if _wants_a_moment(thread, origin)]
 
 
 def _has_rested(origin: Origin, cpu_ns: int | None) -> bool:
@@ -202,14 +213,13 @@ def _frame_of(thread: threading.Thread) -> FrameType | None:
 def _give_a_moment() -> None:
     """Let threads get on that are on their way, until they wait again, burn CPU, or had their chance."""
     for _ in range(GRACES):
-        if not any(_wants_a_moment(thread) for thread in others()):
-            return
         time.sleep(GRACE_S)
+        if not _stirring():
+            return
 
 
-def _wants_a_moment(thread: threading.Thread) -> bool:
-    origin = origins.threads.get(id(thread))
-    if origin is None or not is_followed(origin) or origin.work is not None:
+def _wants_a_moment(thread: threading.Thread, origin: Origin) -> bool:
+    if origin.work is not None:
         return False
     cpu_ns = thread_cpu_ns(thread.native_id)
     if _has_rested(origin, cpu_ns) and not handoffs.in_hand.get(thread.ident or 0):
@@ -352,10 +362,9 @@ def woken() -> Iterator[Work]:
 
 def _note_what_init_left() -> None:
     """Look into the buffers of threads that Init has started: what lies there is not the first invocation's."""
-    for thread in others():
-        origin = origins.threads.get(id(thread))
+    for thread, origin in _followed():
         frame = _frame_of(thread)
-        if origin is not None and is_followed(origin) and frame is not None:
+        if frame is not None:
             _find_buffers(origin, frame)
 
 
@@ -378,10 +387,7 @@ def _moved() -> Iterator[Work]:
 
     So it must have got elsewhere, too; or, where it stands still at the same place, have done so in the gap before.
     """
-    for thread in others():
-        origin = origins.threads.get(id(thread))
-        if origin is None or not is_followed(origin):
-            continue
+    for thread, origin in _followed():
         cpu_ns = origin.entry_cpu_ns = thread_cpu_ns(thread.native_id)
         if origin.work is not None or origin.cpu_ns is None or handoffs.in_hand.get(thread.ident or 0):
             continue
