@@ -141,12 +141,14 @@ def left(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
     yield from _acted()
     if _stirring():
         _give_a_moment()
+    frames: dict[int, FrameType] = {}
     for thread, origin in _followed():
         cpu_ns, ident = thread_cpu_ns(thread.native_id), thread.ident or 0
         has_rested = _has_rested(origin, cpu_ns)
         origin.cpu_ns, origin.looked_ns = cpu_ns, now_ns
         if (not has_rested or handoffs.in_hand.get(ident)) and thread.is_alive():
-            frame = _frame_of(thread)
+            frames = frames or _frames()
+            frame = frames.get(ident)
             origin.place = place_of(frame)[0]
             yield from _handed(origin, thread, frame, now_ns)
             if origin.work is None and not handoffs.in_hand.get(ident):
@@ -170,7 +172,19 @@ def _followed() -> list[tuple[threading.Thread, Origin]]:
 
 def _stirring() -> list[threading.Thread]:
     """Return the threads that are on their way."""
-    return [thread for thread, origin in _followed() if _wants_a_moment(thread, origin)]
+    moved = [thread for thread, origin in _followed() if _has_moved(thread, origin)]
+    frames = _frames() if moved else {}
+    return [thread for thread in moved if _is_on_its_way(thread, frames.get(thread.ident or 0))]
+
+
+def _frames() -> dict[int, FrameType]:
+    """Return the innermost frame of each thread, by ident; not of the current one.
+
+    Our own frame would hold the dictionary: a cycle, which would keep every thread's locals until the next gc.
+    """
+    frames = sys._current_frames()
+    frames.pop(threading.get_ident(), None)
+    return frames
 
 
 def _has_rested(origin: Origin, cpu_ns: int | None) -> bool:
@@ -218,13 +232,14 @@ def _give_a_moment() -> None:
             return
 
 
-def _wants_a_moment(thread: threading.Thread, origin: Origin) -> bool:
+def _has_moved(thread: threading.Thread, origin: Origin) -> bool:
+    """Return whether a thread has done something since the entry, or has something in hand, and does not compute."""
     if origin.work is not None:
         return False
     cpu_ns = thread_cpu_ns(thread.native_id)
     if _has_rested(origin, cpu_ns) and not handoffs.in_hand.get(thread.ident or 0):
         return False
-    return _difference(cpu_ns, origin.entry_cpu_ns or 0) < BURNS_NS and _is_on_its_way(thread, _frame_of(thread))
+    return _difference(cpu_ns, origin.entry_cpu_ns or 0) < BURNS_NS
 
 
 def _is_on_its_way(thread: threading.Thread, frame: FrameType | None) -> bool:
