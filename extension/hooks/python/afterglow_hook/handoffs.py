@@ -235,6 +235,9 @@ def _remember(items: Items, ident: int) -> None:
 
 def _hand_over(ident: int, handoff: Handoff) -> None:
     """Note what a thread has in hand from now on; what it had before, it has done or put by."""
+    woken = in_hand.get(handoff.holder or 0)
+    if woken and handoff.holder != ident and handoff in woken:
+        woken.remove(handoff)  # it was woken for it, but another one of the crew has been faster
     held = in_hand.setdefault(ident, [])
     before = held[-1] if held else None
     if before is not handoff:
