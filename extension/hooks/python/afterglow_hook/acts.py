@@ -83,6 +83,8 @@ def note_request(connection: Any, method: str, begin: FrameType) -> None:
         if origin is not None:
             origin.is_extension = True
         return
+    if ident != current.handler_thread:
+        last_method[ident] = method
     if not current.index:
         return
     host = connection.host, connection.port
@@ -90,7 +92,6 @@ def note_request(connection: Any, method: str, begin: FrameType) -> None:
         if method not in LOOKS:
             _note_sent(host)
         return
-    last_method[ident] = method
     if method in LOOKS:
         return
     sent_ns[ident] = time.monotonic_ns()

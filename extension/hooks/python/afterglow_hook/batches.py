@@ -10,6 +10,7 @@ import sys
 from _collections import deque  # type: ignore[import-not-found]  # what ``collections`` wraps
 
 from afterglow_hook.callsite import is_library
+from afterglow_hook.loops import instructions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ def lying_about(frame: FrameType | None) -> set[int]:
         if frame is None:
             break
         if not is_library(frame.f_code.co_filename) and frame.f_code.co_flags & _OPTIMIZED:
-            for value in locals_of(frame).values():
-                _add_elements(value, found, _OBJECTS_DEEP)
+            stale = overwritten(frame)
+            for name, value in locals_of(frame).items():
+                if name not in stale:
+                    _add_elements(value, found, _OBJECTS_DEEP)
         frame = frame.f_back
     return found
 
@@ -43,6 +46,38 @@ def locals_of(frame: FrameType) -> dict[str, Any]:
     if sys.version_info < (3, 13) and sys.getrefcount(names) == _OURS_AND_THE_FRAMES:
         names.clear()  # the frame's own copy of them, which it would keep
     return copied
+
+
+def overwritten(frame: FrameType) -> set[str]:
+    """Return the local variables that a function stores next, before it reads them: what they hold is of last time.
+
+    In ``batch = collect()`` the old batch lies there until ``collect`` returns, whatever became of it.
+    """
+    names = frame.f_code.co_varnames
+    stored: set[str] = set()
+    read: set[str] = set()
+    for offset, operation, argument in instructions(frame.f_code):
+        if offset <= frame.f_lasti:
+            continue
+        if operation.startswith(_LEAVE_THE_LINE) or "JUMP" in operation:
+            break
+        for kind, place in _accesses(operation, argument):
+            if place < len(names):
+                (stored if kind == "STORE" and names[place] not in read else read).add(names[place])
+    return stored
+
+
+_LEAVE_THE_LINE = ("RETURN", "RAISE", "RERAISE", "FOR_ITER", "SEND", "YIELD")
+
+
+def _accesses(operation: str, argument: int) -> list[tuple[str, int]]:
+    """Return ("LOAD" or "STORE", place) for each variable; from 3.13 on, one instruction can have two."""
+    kinds = [part for part in operation.split("_") if part in ("LOAD", "STORE")]
+    if "FAST" not in operation or not kinds:
+        return []
+    if len(kinds) == 1:
+        return [(kinds[0], argument)]
+    return [(kinds[0], argument >> 4), (kinds[1], argument & 15)]
 
 
 def _add_elements(value: Any, found: set[int], depth: int) -> None:

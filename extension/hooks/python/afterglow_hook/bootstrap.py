@@ -8,6 +8,7 @@ of that: awslambdaric strips leading frames of files called ``bootstrap.py`` fro
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # what ``signal`` wraps, without its enums (3 ms)
+import gc
 import os
 import resource
 import sys
@@ -32,6 +33,18 @@ _MESSAGE_CHARACTERS = 256
 _LONGEST_NAME = 1024  # characters of a class's name: the extension gets nothing of too long a message
 _look: ModuleType | None = None
 """``afterglow_hook.look``, from the first start of work on."""
+
+
+def _uncollected(step: Callable[[], None]) -> None:
+    """Do a step of ours without a garbage collection in it: when the function's objects go is not for us to decide."""
+    if not gc.isenabled():
+        step()
+        return
+    gc.disable()
+    try:
+        step()
+    finally:
+        gc.enable()
 
 
 def _looking() -> Any:
@@ -253,6 +266,9 @@ class _Invocation:
 
     def enter(self) -> None:
         """Tell the extension at once: should the handler never return, this is all there will be."""
+        _uncollected(self._enter)
+
+    def _enter(self) -> None:
         began_ns = time.monotonic_ns()
         try:
             if not current.index:
@@ -302,8 +318,10 @@ class _Invocation:
         if not self.left_ns:  # the event could not be decoded: the handler never ran
             self.enter()
             self.leave()
-        if not current.alive:
-            return
+        if current.alive:
+            _uncollected(self._look)
+
+    def _look(self) -> None:
         began_ns = time.monotonic_ns()
         try:
             looking = _looking()

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-NAMES = ("queue", "buffer", "buf", "batch", "backlog", "outbox", "pending", "events", "spans", "records", "messages")
+NAMES = ("pending", "events", "spans", "records", "messages", "items", "buf")
+ENDINGS = ("queue", "buffer", "batch", "backlog", "outbox")
+"""What a buffer is called, and what its name ends in: ``recent_events`` is a history."""
 _MOST_ATTRIBUTES = 100
 _MOST_BUFFERS = 8
 _MOST_ELEMENTS = 1_000
@@ -71,7 +73,7 @@ def buffers_of(frame: FrameType | None) -> list[Buffer]:
 def _buffers_in(owner: Any, *, deep: bool) -> list[Buffer]:
     found = []
     for name, value in list(attributes_of(owner).items())[:_MOST_ATTRIBUTES]:
-        if isinstance(name, str) and name.lower().endswith(NAMES) and type(value) in (list, deque):
+        if isinstance(name, str) and _is_buffers(name) and type(value) in (list, deque):
             try:
                 found.append(Buffer(owner, name))
             except TypeError:  # of a class without weak references
@@ -79,6 +81,11 @@ def _buffers_in(owner: Any, *, deep: bool) -> list[Buffer]:
         elif deep and _package_of(value) == _package_of(owner):
             found += _buffers_in(value, deep=False)
     return found
+
+
+def _is_buffers(name: str) -> bool:
+    bare = name.lower().strip("_")
+    return bare in NAMES or bare.endswith(ENDINGS)
 
 
 def _package_of(value: Any) -> str:

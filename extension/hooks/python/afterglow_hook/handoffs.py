@@ -33,6 +33,7 @@ _MOST_IDS = 256
 _MOST_HANDOFFS = 64  # of one thread that are not known to be over
 _MOST_WAITERS = 20_000
 _MOST_PLACES = 16
+_NEAREST = 6  # callers of ``put`` that must be the same for it to be the same line that gives
 _MOST_UNACTED = 16
 _UNMISTAKABLE_LENGTH = 4  # a shorter string is often one object for all who write it
 
@@ -74,7 +75,7 @@ class Handoff:
         self.taken = 0
         self.taken_ns = 0  # when the last item was
         self.holder: int | None = None  # ident of the thread
-        self.ids: list[int] = []  # addresses of the last items that were taken
+        self.ids: dict[int, None] = {}  # addresses of the last items that were taken, in their order
         self.rested_ns: int | None = None  # when its holder first waited for more
         self.left_ns: int | None = None  # when its holder took something else, or began to wait for more
         self.work: Any = None  # the open piece of work that it became
@@ -91,6 +92,8 @@ class Items(deque):  # type: ignore[misc]
         super().__init__(*args)
         self.givers: Any = deque()
         self.known = 0  # items that ``givers`` accounts for
+        self.last: Any = None  # the Handoff that the last item belongs to
+        self.last_key: tuple[Any, ...] = ()  # how it came
 
     def append(self, item: Any) -> None:
         """Note what is put in."""
@@ -108,6 +111,7 @@ class Items(deque):  # type: ignore[misc]
         for handoff in self.givers:
             handoff.queued = 0
         self.givers.clear()
+        self.last, self.last_key = None, ()
         self.known = len(self)
 
 
@@ -178,11 +182,28 @@ def note_put(items: Items, item: Any, put: FrameType) -> None:
     items.known += 1
     if put.f_code.co_name == "_put" and put.f_back is not None:
         put = put.f_back
-    who, site, givers = giver(), () if item is None else site_from(put), items.givers
-    if not givers or not givers[-1].is_from(who, site):
-        givers.append(Handoff(who, site))
-    givers[-1].queued += 1
-    _last_put = id(put), givers[-1]
+    key = (current.index, get_ident(), item is None, *_nearest(put))
+    if items.last_key != key:  # else it comes the same way as the one before: no walk down the stack
+        who, site = giver(), () if item is None else site_from(put)
+        if items.last is None or not items.last.is_from(who, site):
+            items.last = Handoff(who, site)
+        items.last_key = key
+    handoff, givers = items.last, items.givers
+    if not givers or givers[-1] is not handoff:
+        givers.append(handoff)
+    handoff.queued += 1
+    _last_put = id(put), handoff
+
+
+def _nearest(frame: FrameType | None) -> list[Any]:
+    """Return the code and place of the nearest callers."""
+    found: list[Any] = []
+    for _ in range(_NEAREST):
+        if frame is None:
+            break
+        found += (frame.f_code, frame.f_lasti)
+        frame = frame.f_back
+    return found
 
 
 @guarded
@@ -211,10 +232,10 @@ def note_taken(items: Items, item: Any) -> None:
 def _note_address(ident: int, handoff: Handoff, address: int) -> None:
     """Note where an item lies; one that lay there before must be gone."""
     for earlier in in_hand[ident]:
-        if address in earlier.ids:
-            earlier.ids.remove(address)
-    handoff.ids.append(address)
-    del handoff.ids[:-_MOST_IDS]
+        earlier.ids.pop(address, None)
+    handoff.ids[address] = None
+    if len(handoff.ids) > _MOST_IDS:
+        del handoff.ids[next(iter(handoff.ids))]
 
 
 def _is_unmistakable(item: Any) -> bool:

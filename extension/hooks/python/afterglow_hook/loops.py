@@ -2,7 +2,7 @@
 
 A thread that sleeps once and then does something has that still to do. One that sleeps in a ``while`` at the bottom
 of its stack looks, sleeps and looks again for as long as the environment lives: it has nothing to lose. A ``for`` is no
-such loop, nor is one that returns a value: those retry, or wait for something, and then go on.
+such loop, nor one whose condition compares, nor one that returns a value: those retry, or wait, and then go on.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
+    Span = tuple[int, int, int | None, bool]
+
 OUTERMOST = 5
 """Frames at the bottom of a stack among which the loop is looked for; tracers put two or three of their own there."""
 _DEEPEST_WALK = 100
 _MOST_CODES = 1024
 
-_spans: dict[CodeType, list[tuple[int, int, int | None]]] = {}
+_spans: dict[CodeType, list[Span]] = {}
 
 
 def runs_for_ever(frame: FrameType | None) -> bool:
     """Return whether one of the outermost frames that are not the standard library's stands in an endless loop."""
-    return any(map(in_endless_loop, _outside(frame)[-OUTERMOST:]))
+    outside = _outside(frame)[-OUTERMOST:]
+    return any(in_endless_loop(each, is_target=each is outside[-1]) for each in outside)
 
 
 def module_of(frame: FrameType | None) -> str:
@@ -45,8 +48,10 @@ def _outside(frame: FrameType | None) -> list[FrameType]:
     return found
 
 
-def in_endless_loop(frame: FrameType) -> bool:
-    """Return whether a function stands in a ``while`` that returns nothing.
+def in_endless_loop(frame: FrameType, *, is_target: bool = False) -> bool:
+    """Return whether a function stands in a ``while`` that counts nothing and returns nothing.
+
+    ``is_target``: it is what the thread runs: what that returns is of use to nobody.
 
     The compiler copies the condition: what is in front of the loop for its first round has the line of what closes it.
     """
@@ -56,28 +61,47 @@ def in_endless_loop(frame: FrameType) -> bool:
         if len(_spans) >= _MOST_CODES:
             _spans.clear()
         spans = _spans[code] = endless_loops(code)
-    return any(begin <= at <= end or frame.f_lineno == line for begin, end, line in spans)
+    return any(
+        (begin <= at <= end or frame.f_lineno == line) and (is_target or not returns)
+        for begin, end, line, returns in spans
+    )
 
 
-def endless_loops(code: CodeType) -> list[tuple[int, int, int | None]]:
-    """Return the first and last offset of each ``while`` that returns nothing, and the line of what closes it."""
-    steps = _instructions(code)
+def endless_loops(code: CodeType) -> list[Span]:
+    """Return each ``while`` whose condition compares nothing, as a Span.
+
+    That is: its first and last offset, the line of what closes it, and whether a value is returned in it.
+    """
+    steps = instructions(code)
     names = {offset: name for offset, name, _ in steps}
     loops = []
+    handles = False  # an exception: handlers lie behind the function, and jump back to where it goes on
     for offset, name, argument in steps:
-        begin = _jumps_back_to(offset, name, argument)
+        begin = None if handles else _jumps_back_to(offset, name, argument)
+        handles = name in _HANDLERS or (handles and not name.startswith(_GONE))
         if begin is None or "FOR_ITER" in (names.get(begin), names.get(begin + 2)):
             continue
-        if not _returns_a_value(code, steps, begin, offset):
-            loops.append((begin, offset, _line_of(code, offset)))
+        line = _line_of(code, offset)
+        if not _compares(code, steps, offset, line):
+            loops.append((begin, offset, line, _returns_a_value(code, steps, begin, offset)))
     return loops
+
+
+_HANDLERS = ("PUSH_EXC_INFO", "CLEANUP_THROW")
+_GONE = ("JUMP", "RETURN", "RAISE", "RERAISE")
+"""Instructions after which nothing goes on."""
+
+
+def _compares(code: CodeType, steps: list[tuple[int, str, int]], end: int, line: int | None) -> bool:
+    """Return whether the condition that closes a loop compares: ``while tries < 5`` has an end."""
+    return any(name == "COMPARE_OP" and offset < end and _line_of(code, offset) == line for offset, name, _ in steps)
 
 
 def _line_of(code: CodeType, offset: int) -> int | None:
     return next((line for begin, end, line in code.co_lines() if begin <= offset < end), None)
 
 
-def _instructions(code: CodeType) -> list[tuple[int, str, int]]:
+def instructions(code: CodeType) -> list[tuple[int, str, int]]:
     """Return (offset, name, argument) of each instruction; ``dis`` does as much, and costs 5 ms to import."""
     import opcode  # noqa: PLC0415 - most functions never start a thread
 

@@ -42,6 +42,7 @@ class Origin:
     """One start of work, and what is known of it since."""
 
     __slots__ = (
+        "awaited",
         "begun_ns",
         "born",
         "buffers",
@@ -70,6 +71,7 @@ class Origin:
         self.site = site
         self.request_id, self.index = starter() if giver is None else giver
         self.begun_ns = time.monotonic_ns()
+        self.awaited = False  # a task: its end will be told
         self.executor: Crew | None = None  # of the executor that a thread or a job belongs to
         self.born: int | None = None  # a process: when it started, as the kernel counts (waits.process_born)
         self.ref: Callable[[], Any] | None = None

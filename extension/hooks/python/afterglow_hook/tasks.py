@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST_LOOKED_AT = 2_000
-OUTERMOST = 3
-"""Coroutines among which the endless loop is looked for."""
 
 
 def left(now_ns: int) -> Iterator[Work]:
@@ -36,17 +34,19 @@ def left(now_ns: int) -> Iterator[Work]:
         where = "a running loop" if task.get_loop().is_running() else "a stopped loop"
         worker = _worker_of(task)
         if origin.request_id is not None and worker is None:
-            yield TaskWork(origin, f"pending in {where}, {state}", now_ns, task, progress)
+            yield TaskWork(origin, f"pending in {where}, {state}", now_ns, task, progress, started=origin)
         elif state != SLEEPING and moved and (was_idle or awaits_answer(task.get_loop(), now_ns)):
             giver = origins.Origin(origin.what, origin.name, origin.site, (current.request_id, current.index))
-            yield TaskWork(giver, f"pending in {where}, {state}", now_ns, task, progress, worker=worker or "")
+            yield TaskWork(
+                giver, f"pending in {where}, {state}", now_ns, task, progress, started=origin, worker=worker or ""
+            )
 
 
 def _worker_of(task: Any) -> str | None:
     """Return the module of a task that goes round for ever; None of one that has an end."""
     frames = coroutines_of(task)
-    if not any(map(in_endless_loop, frames[:OUTERMOST])):
-        return None
+    if not frames or not in_endless_loop(frames[0], is_target=True):
+        return None  # what it awaits may well go round: a stream that is read to its end
     return str(frames[0].f_globals.get("__name__"))
 
 

@@ -4,7 +4,7 @@ In: threads with their origins, frames and CPU clocks. The rules, in their order
 
 1. What was handed to a thread and is still in hand is the work of who gave it, at the line that gave it.
 2. A thread that this invocation started is work, unless it waits to be given some or goes round in an endless loop.
-3. Any other is work while it awaits an answer to what it has sent since the handler was entered.
+3. Any other is work while it awaits an answer to a request that it has begun since the handler was entered.
 4. What a thread does after a wait with an end of its own, one that had begun before this invocation, is left over from
    whoever had woken it, else from the invocation before this one.
 5. CPU that a thread takes between two looks is evidence only if there is a lot of it.
@@ -126,11 +126,11 @@ class Seen:
 
     __slots__ = ("at_ns", "burned_ns", "is_new", "origin")
 
-    def __init__(self, origin: Origin, at_ns: int, burned_ns: int) -> None:
+    def __init__(self, origin: Origin, at_ns: int, burned_ns: int, *, is_new: bool) -> None:
         self.origin = origin
         self.at_ns = at_ns
         self.burned_ns = burned_ns  # CPU since the handler's return
-        self.is_new = origin.request_id is not None and origin.index == current.index  # of this invocation's
+        self.is_new = is_new and origin.request_id is not None  # an invocation's, and not looked at before
 
 
 # -- when the handler has returned ---------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def left(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
     frames: dict[int, FrameType] = {}
     for thread, origin in _followed():
         cpu_ns, ident = thread_cpu_ns(thread.native_id), thread.ident or 0
-        has_rested = _has_rested(origin, cpu_ns)
+        has_rested, is_new = _has_rested(origin, cpu_ns), not origin.looked_ns
         origin.cpu_ns, origin.looked_ns = cpu_ns, now_ns
         if (not has_rested or handoffs.in_hand.get(ident)) and thread.is_alive():
             frames = frames or _frames()
@@ -153,7 +153,7 @@ def left(now_ns: int, before: dict[int, int | None]) -> Iterator[Work]:
             yield from _handed(origin, thread, frame, now_ns)
             if origin.work is None and not handoffs.in_hand.get(ident):
                 burned_ns = _difference(cpu_ns, before.get(id(thread)))
-                yield from _left_itself(origin, thread, frame, now_ns, burned_ns)
+                yield from _left_itself(thread, frame, Seen(origin, now_ns, burned_ns, is_new=is_new))
         if origin.buffers:
             yield from _buffered(origin, thread, now_ns)
     yield from _queued(now_ns)
@@ -192,13 +192,13 @@ def _has_rested(origin: Origin, cpu_ns: int | None) -> bool:
     return bool(origin.looked_ns) and cpu_ns == origin.entry_cpu_ns
 
 
-def _left_itself(
-    origin: Origin, thread: threading.Thread, frame: FrameType | None, now_ns: int, burned_ns: int
-) -> Iterator[Work]:
+def _left_itself(thread: threading.Thread, frame: FrameType | None, seen: Seen) -> Iterator[Work]:
     """Rules 2 and 3."""
-    state = _left_with(thread, frame, Seen(origin, now_ns, burned_ns))
+    origin = seen.origin
+    state = _left_with(thread, frame, seen)
     if state is not None:
-        yield ThreadWork(_set_in_motion(origin), state, now_ns, thread, origin)
+        whose = origin if seen.is_new else _set_in_motion(origin)
+        yield ThreadWork(whose, state, seen.at_ns, thread, origin)
     elif origin.buffers is None and frame is not None:
         _find_buffers(origin, frame)
 
@@ -207,7 +207,7 @@ def _find_buffers(origin: Origin, frame: FrameType) -> None:
     """Look, once, for what a thread sends when its time comes; what Init has put there is nobody's work."""
     if runs_for_ever(frame) and not _keeps_house(frame):
         origin.buffers = buffers_of(frame)
-        if not current.running and current.index <= 1:
+        if not current.running and current.index <= 1 and origin.request_id is None:
             for buffer in origin.buffers:
                 buffer.new()
 
@@ -329,6 +329,8 @@ def _waiting_with(thread: threading.Thread, frame: FrameType, seen: Seen, call: 
         return state
     if _keeps_house(frame) or _runs_loop(seen.origin, frame) or acts.last_method.get(thread.ident or 0) in acts.LOOKS:
         return None
+    if acts.sent_ns.get(thread.ident or 0, 0) < current.entered_ns:
+        return None  # what its connection has to answer may be the handler's own message, which needs no answer
     awaited_ms = sockets.awaited_ms(call)
     asked_since_entry = awaited_ms is not None and seen.at_ns - awaited_ms * 1e6 > current.entered_ns - sockets.TICK_NS
     return IO if asked_since_entry else None
@@ -355,8 +357,8 @@ def _set_in_motion(origin: Origin) -> Origin:
 
 
 def _timer_state(thread: threading.Thread, frame: Any) -> str | None:
-    if not isinstance(thread, threading.Timer):
-        return None
+    if not isinstance(thread, threading.Timer) or type(thread).run is not threading.Timer.run:
+        return None  # what has a ``run`` of its own goes its own way: again and again, mostly
     waiting = frame is None or is_idle_code(frame.f_code)
     if waiting and not thread.finished.is_set():
         interval_s = thread.interval  # None: until somebody sets ``finished``

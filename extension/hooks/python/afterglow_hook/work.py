@@ -390,28 +390,50 @@ class TaskWork(Work):
     """An asyncio task, pending in a loop that has stopped or that runs in another thread."""
 
     def __init__(
-        self, origin: Origin, state: str, at_ns: int, task: Any, progress: int, *, worker: str | None = None
+        self,
+        origin: Origin,
+        state: str,
+        at_ns: int,
+        task: Any,
+        progress: int,
+        *,
+        started: Origin,
+        worker: str | None = None,
     ) -> None:
         self.task = weakref.ref(task)  # a loop that its user has dropped must be collected, with its sockets
         self.progress = progress
         self.worker = worker
+        self.started = started  # the task's own; ``origin`` is of who has set it to this
         self.alive_ns = at_ns
         super().__init__(origin, state, at_ns)
-        if worker is None:
+        started.work = self
+        if not started.awaited:
+            started.awaited = True
             self._await_end(task)
 
+    def whose(self) -> Origin:
+        """Return the task's own origin."""
+        return self.started
+
+    def release(self) -> None:
+        """Let another piece of work become of the task."""
+        self.origin.work = self.started.work = None
+
     def _await_end(self, task: Any) -> None:
-        loop = task.get_loop()
+        """Have the task's end told at once: of whatever piece of work it is by then."""
+        loop, started = task.get_loop(), self.started
+
+        def done(_task: Any) -> None:
+            if started.work is not None:
+                started.work.end(time.monotonic_ns())
+
         try:
             if loop.is_running():
-                loop.call_soon_threadsafe(task.add_done_callback, self._done)
+                loop.call_soon_threadsafe(task.add_done_callback, done)
             elif not loop.is_closed():
-                task.add_done_callback(self._done)
+                task.add_done_callback(done)
         except RuntimeError:  # it has been closed in this moment
             pass
-
-    def _done(self, _task: Any) -> None:
-        self.end(time.monotonic_ns())
 
     def read_cpu_ns(self) -> int | None:
         """Return the CPU of the loop's thread: nothing tells one task's share apart."""
