@@ -26,13 +26,9 @@ print(sys.implementation.cache_tag)
 """
 
 
-RARE = "afterglow/psutil/"
-"""Imported only where the kernel has no smaps_rollup (``afterglow.footprint``): not worth a seventh of the zip."""
-
-
 def compiled(entries: list[Entry], python: str = sys.executable) -> list[Entry]:
-    """Return the bytecode entries for every module among ``entries`` but rare ones, as ``python`` compiles them."""
-    modules = [entry for entry in entries if entry.path.endswith(".py") and not entry.path.startswith(RARE)]
+    """Return the bytecode entries for every module among ``entries``, as ``python`` compiles them."""
+    modules = [entry for entry in entries if entry.path.endswith(".py")]
     with tempfile.TemporaryDirectory(prefix="afterglow-") as folder:
         sources = [Path(folder) / f"{number}.py" for number in range(len(modules))]
         for source, module in zip(sources, modules, strict=True):
