@@ -1,5 +1,6 @@
 """The layer zip: reproducible, small, complete; and what `afterglow layer inspect` says about a bad one."""
 
+import marshal
 import os
 import struct
 import subprocess
@@ -62,6 +63,18 @@ def test_it_is_for_its_own_architecture(layer: Path) -> None:
 
 def test_it_has_bytecode_for_the_python_that_built_it(layer: Path) -> None:
     assert [f"3.{sys.version_info[1]}"] == inspection.python_versions(archive.read_zip(layer))
+
+
+def test_the_bytecode_tells_lines_but_no_columns(layer: Path) -> None:
+    (proc,) = [
+        entry for entry in archive.read_zip(layer) if entry.path.startswith("afterglow/afterglow/__pycache__/proc.")
+    ]
+    module = marshal.loads(proc.data[16:])
+    (function,) = [constant for constant in module.co_consts if getattr(constant, "co_name", "") == "parse_stat"]
+
+    assert len({line for *_, line in function.co_lines()}) > 10
+    if sys.version_info >= (3, 11):
+        assert {(None, None)} == {(first, last) for _, _, first, last in function.co_positions()}
 
 
 def test_the_interpreter_takes_the_bytecode_without_a_look_at_the_source(layer: Path, tmp_path: Path) -> None:
