@@ -1,8 +1,7 @@
 """Who owns the environment's memory. In: the runtime's pid. Out: one Footprint, as PSS per owner.
 
 The kernel adds a process's PSS up in one small file, smaps_rollup (proc(5), Linux 4.14; Lambda's is 5.10).
-Where that file is missing, psutil adds up the long smaps; elsewhere it is not even imported: its 12 ms stood in
-the way of one of the first invocations (bench/RESULTS.md, cold), and its 3 MB stayed.
+Where that file is missing, we add up the long smaps ourselves (docs/decisions/0027-no-psutil-in-the-layer.md).
 """
 
 import errno
@@ -10,6 +9,15 @@ import os
 
 from afterglow import proc
 from afterglow.records import Footprint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+LONGEST_SMAPS_BYTES = 4 << 20
+"""Some 5,000 regions, 20 ms of CPU. Half a sum would be no figure: what is longer is unknown."""
+
+PIECE_BYTES = 65_536
 
 _GONE = (errno.ENOENT, errno.ESRCH)  # it left between listing and reading, or is a zombie
 
@@ -49,24 +57,33 @@ def _sum(pids: set[int], root: str) -> int | None:
 def read_pss_bytes(pid: int, root: str = "/proc") -> int | None:
     """Return a process's PSS; 0: it has left; None: it is somebody else's, or nothing can be read."""
     try:
-        with open(f"{root}/{pid}/smaps_rollup", "rb") as file:  # noqa: PTH123 - pathlib is not imported in the sandbox
-            return proc.parse_kib_field(file.read().decode("ascii", "replace"), "\nPss")
-    except PermissionError:
-        return None
+        return _read_pss_bytes(f"{root}/{pid}")
     except OSError as error:
-        if error.errno == errno.ENOENT and os.path.exists(f"{root}/{pid}/smaps"):  # noqa: PTH110 - as above
-            return _long_way(pid, root)
         return 0 if error.errno in _GONE else None
 
 
-def _long_way(pid: int, root: str) -> int | None:
-    """Return the sum over smaps, region by region: a kernel without smaps_rollup, or one that hides it."""
-    import psutil  # noqa: PLC0415 - see above
-
-    psutil.PROCFS_PATH = root
+def _read_pss_bytes(folder: str) -> int | None:
     try:
-        return int(psutil.Process(pid).memory_full_info().pss)
-    except psutil.NoSuchProcess:
-        return 0
-    except psutil.Error:  # another user's process
-        return None
+        with open(f"{folder}/smaps_rollup", "rb") as file:  # noqa: PTH123 - pathlib is not imported in the sandbox
+            return proc.parse_kib_field(file.read().decode("ascii", "replace"), "\nPss")
+    except FileNotFoundError:  # a kernel without it, or one that hides it; or the process has left, and smaps with it
+        with open(f"{folder}/smaps", "rb") as file:  # noqa: PTH123 - as above
+            return sum_pss_bytes(file)
+
+
+def sum_pss_bytes(smaps: "BinaryIO") -> int | None:
+    """Return the sum over the regions of a smaps; 0: it is empty, a zombie's; None: too long, or no smaps at all."""
+    seen_bytes, regions, total_kib, rest = 0, 0, 0, b"\n"
+    while piece := smaps.read(PIECE_BYTES):
+        seen_bytes += len(piece)
+        if seen_bytes > LONGEST_SMAPS_BYTES:
+            return None
+        lines, _, cut = (rest + piece).rpartition(b"\n")
+        rest = b"\n" + cut
+        try:  # With its colon: Linux 6.0 has a Pss_Dirty as well.
+            found_kib = [int(after.split(None, 1)[0]) for after in lines.split(b"\nPss:")[1:]]
+        except (IndexError, ValueError):
+            return None
+        regions += len(found_kib)
+        total_kib += sum(found_kib)
+    return total_kib * 1024 if regions or not seen_bytes else None

@@ -2,7 +2,7 @@
 
 In: a pid and the root of proc (an argument, so that tests use fixture trees). Out: plain records, or None
 where the process is gone or the file is unreadable or malformed. Formats: proc_pid_stat(5) and its neighbours.
-psutil would give the same for 10 to 20 times the CPU (bench/RESULTS.md); ``footprint`` uses it where that is fine.
+psutil would give the same for 10 to 20 times the CPU (bench/RESULTS.md).
 """
 
 import os

@@ -1,42 +1,18 @@
 """What goes into the layer: every file with its place under /opt, its mode and its bytes.
 
-In: the installed packages ``afterglow`` and ``afterglow_hook``, this package's ``opt`` folder, its launcher and
-psutil's pinned wheel for the wanted architecture. Out: Entry tuples without bytecode, sorted by path.
+In: the installed packages ``afterglow`` and ``afterglow_hook``, this package's ``opt`` folder, and its launcher for the
+wanted architecture: nothing is fetched. Out: Entry tuples without bytecode, sorted by path.
 """
 
-import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from afterglow_layer.failure import Failure
-from afterglow_layer.native import launcher_path
-from afterglow_layer.wheels import Pin, fetch_wheel
+from afterglow_layer.native import TARGETS, launcher_path
 
-PSUTIL = {
-    "x86_64": Pin(
-        "psutil==7.2.2",
-        "076a2d2f923fd4821644f5ba89f059523da90dc9014e85f8e45a5774ca5bc6f9",
-        "manylinux2014_x86_64",
-    ),
-    "arm64": Pin(
-        "psutil==7.2.2",
-        "b0726cecd84f9474419d67252add4ac0cd9811b04d61123054b9fb6f57df6e9e",
-        "manylinux2014_aarch64",
-    ),
-}
-
-ARCHITECTURES = tuple(PSUTIL)
-
-PSUTIL_FILES = (
-    "__init__.py",
-    "_common.py",
-    "_ntuples.py",
-    "_pslinux.py",
-    "_psposix.py",
-    "_psutil_linux.abi3.so",
-)
-"""The part of psutil that Linux imports; the rest of the wheel is other systems."""
+ARCHITECTURES = tuple(TARGETS)
+"""Lambda's words for the machines that there is a launcher for."""
 
 PLAIN = 0o644
 EXECUTABLE = 0o755
@@ -57,7 +33,6 @@ def collect(arch: str) -> list[Entry]:
         Entry(f"afterglow/register-{arch}", EXECUTABLE, launcher_path(arch).read_bytes()),
         *_package_files("afterglow", "afterglow"),
         *_package_files("afterglow_hook", "python"),
-        *_psutil_files(arch),
     ]
     return sorted(entries)
 
@@ -89,13 +64,3 @@ def _package_files(package: str, under: str) -> list[Entry]:
         Entry(f"{under}/{package}/{path.relative_to(root).as_posix()}", PLAIN, path.read_bytes())
         for path in root.rglob("*.py")
     ]
-
-
-def _psutil_files(arch: str) -> list[Entry]:
-    pin = PSUTIL[arch]
-    with zipfile.ZipFile(fetch_wheel(pin)) as wheel:
-        files = [Entry(f"afterglow/psutil/{name}", PLAIN, wheel.read(f"psutil/{name}")) for name in PSUTIL_FILES]
-        # psutil's licence asks that its text goes along.
-        version = pin.requirement.partition("==")[2]
-        licence = wheel.read(f"psutil-{version}.dist-info/LICENSE")
-    return [*files, Entry("afterglow/psutil/LICENSE", PLAIN, licence)]

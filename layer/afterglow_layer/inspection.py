@@ -17,7 +17,6 @@ WRAPPER = "afterglow-exec"
 PARTS = [
     ("launcher", "extensions/"),
     ("launcher", "afterglow/register-"),
-    ("psutil", "afterglow/psutil/"),
     ("extension", "afterglow/"),
     ("hook", "python/"),
     ("exec wrapper", WRAPPER),
@@ -31,6 +30,7 @@ NEEDED = (
     "afterglow/bare-loop.sh",
     "afterglow/wrap/sitecustomize.py",
     "python/afterglow.pth",
+    "python/afterglow_hook/__init__.py",
 )
 
 ELF_MACHINES = {62: "x86_64", 183: "arm64"}  # e_machine, elf(5)
@@ -66,8 +66,8 @@ def python_versions(entries: Iterable[Entry]) -> list[str]:
 
 
 def architectures(entries: Iterable[Entry]) -> list[str]:
-    """Return the architectures of the shared libraries, in Lambda's words."""
-    heads = (entry.data[:20] for entry in entries if entry.path.endswith(".so"))
+    """Return the architectures of the programs and shared libraries, in Lambda's words."""
+    heads = (entry.data[:20] for entry in entries)
     machines = {struct.unpack_from("<H", head, 18)[0] for head in heads if head[:4] == b"\x7fELF" and len(head) == 20}
     return sorted(ELF_MACHINES.get(machine, f"machine {machine}") for machine in machines)
 
@@ -97,11 +97,8 @@ def _launchers_can_run(entries: list[Entry]) -> Iterable[str]:
 def _nothing_is_missing(entries: list[Entry]) -> Iterable[str]:
     paths = {entry.path for entry in entries}
     yield from (f"{path} is missing" for path in NEEDED if path not in paths)
-    for package in ("afterglow/psutil/", "python/afterglow_hook/"):
-        if package + "__init__.py" not in paths:
-            yield f"{package} is missing"
     if len(architectures(entries)) != 1:
-        yield f"shared libraries for {' and '.join(architectures(entries)) or 'no architecture'}, not for one"
+        yield f"programs for {' and '.join(architectures(entries)) or 'no architecture'}, not for one"
 
 
 def _everyone_may_read(entries: list[Entry]) -> Iterable[str]:

@@ -273,9 +273,9 @@ def test_what_nobody_has_used_for_a_week_goes(tmp_path: Path) -> None:
 
 
 def test_pip_is_asked_for_one_wheel_of_one_platform(tmp_path: Path) -> None:
-    pinned = wheels.pip_command(wheels.Pin("psutil==7.2.2", "00", "manylinux2014_aarch64"), tmp_path)
+    pinned = wheels.pip_command(wheels.Pin("ziglang==0.13.0", "00", "manylinux_2_12_x86_64"), tmp_path)
 
-    assert {"--no-deps", "--only-binary=:all:", "psutil==7.2.2", "manylinux2014_aarch64"} <= set(pinned)
+    assert {"--no-deps", "--only-binary=:all:", "ziglang==0.13.0", "manylinux_2_12_x86_64"} <= set(pinned)
     assert "--platform" not in wheels.pip_command(wheels.Pin("aws-sam-cli==1.170.0", "00", None), tmp_path)
 
 

@@ -65,7 +65,7 @@ HEAVY = {
     "logging": "with threading and traceback",
     "multiprocessing": "with everything",
     "pathlib": "4 ms",
-    "psutil": "25 ms, only when the footprint is read",
+    "psutil": "25 ms, and not in the layer",
     "random": "with hashlib",
     "requests": "102 ms",
     "socket": "9 ms over _socket",

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 from tests.unit.sandbox.api_server import REGISTERED, SHUTDOWN, Api, Peer, answer, event
 
 import afterglow
@@ -19,15 +18,14 @@ from afterglow_layer.native import launcher_path
 from afterglow_layer.rie import host_arch
 
 PACKAGE = Path(afterglow.__file__).parent
-SITE_PACKAGES = Path(psutil.__file__).parents[1]
-BOOT = "import sys; sys.path[:0] = sys.argv[1:3]; import afterglow.boot; afterglow.boot.main(sys.argv[3:])"
+BOOT = "import sys; sys.path.insert(0, sys.argv[1]); import afterglow.boot; afterglow.boot.main(sys.argv[2:])"
 LAUNCHER = launcher_path(host_arch())
 LIMIT_S = 30.0
 
 
 def boot_command(root: Path = PACKAGE.parent) -> list[str]:
     """Return what starts boot from the package below ``root``."""
-    return [sys.executable, "-I", "-S", "-c", BOOT, str(root), str(SITE_PACKAGES)]
+    return [sys.executable, "-I", "-S", "-c", BOOT, str(root)]
 
 
 class Extension:

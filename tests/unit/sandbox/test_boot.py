@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.sandbox.api_server import INVOKE, REGISTERED, SHUTDOWN, Api, answer, event
-from tests.unit.sandbox.extension_process import BOOT, PACKAGE, SITE_PACKAGES, Extension, broken_copy, hung_up
+from tests.unit.sandbox.extension_process import BOOT, PACKAGE, Extension, broken_copy, hung_up
 
 GIVES_UP = "profiling ends here, the function goes on undisturbed\n"
 Start = Callable[..., Extension]
@@ -181,7 +181,7 @@ def test_switched_off_it_answers_and_does_nothing_else(start: Start) -> None:
 
 
 def test_without_a_runtime_api_it_says_who_starts_it() -> None:
-    command = [sys.executable, "-I", "-S", "-c", BOOT, str(PACKAGE.parent), str(SITE_PACKAGES)]
+    command = [sys.executable, "-I", "-S", "-c", BOOT, str(PACKAGE.parent)]
     done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
 
     assert (2, "") == (done.returncode, done.stdout)
