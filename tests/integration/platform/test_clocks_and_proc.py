@@ -91,6 +91,8 @@ def _process(*, work: int, pid: int, at_ns: int) -> dict[str, Any]:
         "state": "running",
         "at": at_ns,
         "jobs": 1,
+        "worker": None,
+        "burned": None,
         "pid": pid,
     }
 
