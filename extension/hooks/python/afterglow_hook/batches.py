@@ -24,9 +24,9 @@ _OPTIMIZED = 0x1  # CO_OPTIMIZED: a function's locals, not a module's or a class
 _OURS_AND_THE_FRAMES = 3  # references to a frame's copy of its locals: the frame's, ours, and the argument
 
 
-def lying_about(frame: FrameType | None) -> set[int]:
-    """Return the addresses of the elements of what a thread's functions and their objects collect."""
-    found: set[int] = set()
+def lying_about(frame: FrameType | None) -> dict[int, type]:
+    """Return address → type of the elements of what a thread's functions and their objects collect."""
+    found: dict[int, type] = {}
     for _ in range(_FRAMES_SEARCHED):
         if frame is None:
             break
@@ -80,7 +80,7 @@ def _accesses(operation: str, argument: int) -> list[tuple[str, int]]:
     return [(kinds[0], argument >> 4), (kinds[1], argument & 15)]
 
 
-def _add_elements(value: Any, found: set[int], depth: int) -> None:
+def _add_elements(value: Any, found: dict[int, type], depth: int) -> None:
     kind = type(value)  # never isinstance: it asks a proxy for its __class__
     if issubclass(kind, (list, set, tuple, deque)):
         _add_all(value, found)
@@ -93,12 +93,12 @@ def _add_elements(value: Any, found: set[int], depth: int) -> None:
                 _add_elements(attribute, found, depth - 1)
 
 
-def _add_all(elements: Any, found: set[int]) -> None:
+def _add_all(elements: Any, found: dict[int, type]) -> None:
     if len(elements) <= _MOST_ELEMENTS:
         for element in list(elements):
-            found.add(id(element))
+            found[id(element)] = type(element)
             if type(element) is tuple:
-                found.update(map(id, element))
+                found.update({id(part): type(part) for part in element})
 
 
 def attributes_of(value: Any) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Handoff:
         self.taken = 0
         self.taken_ns = 0  # when the last item was
         self.holder: int | None = None  # ident of the thread
-        self.ids: dict[int, None] = {}  # addresses of the last items that were taken, in their order
+        self.ids: dict[int, type] = {}  # address → type of the last items that were taken, in their order
         self.rested_ns: int | None = None  # when its holder first waited for more
         self.left_ns: int | None = None  # when its holder took something else, or began to wait for more
         self.work: Any = None  # the open piece of work that it became
@@ -226,14 +226,14 @@ def note_taken(items: Items, item: Any) -> None:
     handoff.taken_ns = time.monotonic_ns()
     _hand_over(ident, handoff)
     if _is_unmistakable(item):
-        _note_address(ident, handoff, id(item))
+        _note_address(ident, handoff, item)
 
 
-def _note_address(ident: int, handoff: Handoff, address: int) -> None:
+def _note_address(ident: int, handoff: Handoff, item: Any) -> None:
     """Note where an item lies; one that lay there before must be gone."""
     for earlier in in_hand[ident]:
-        earlier.ids.pop(address, None)
-    handoff.ids[address] = None
+        earlier.ids.pop(id(item), None)
+    handoff.ids[id(item)] = type(item)
     if len(handoff.ids) > _MOST_IDS:
         del handoff.ids[next(iter(handoff.ids))]
 
@@ -356,7 +356,7 @@ def _is_rest(ident: int, wait: FrameType) -> bool:
 
 
 def settle(
-    ident: int, lying: set[int] | None, *, at_rest: bool, timeout: float | None, sent_ns: int | None = None
+    ident: int, lying: dict[int, type] | None, *, at_rest: bool, timeout: float | None, sent_ns: int | None = None
 ) -> list[Handoff]:
     """Return what a thread still has in hand, and forget the rest.
 
@@ -371,7 +371,7 @@ def settle(
         has_rested = handoff.rested_ns is not None
         over = at_rest or has_rested if is_latest else True
         if over and lying is not None and (timeout is not None or has_rested or not is_latest):
-            over = lying.isdisjoint(handoff.ids)
+            over = not still_lies(handoff.ids, lying)
         if over and sent_ns is not None and handoff.taken_ns > sent_ns:
             over = False
         if over and handoff.left_ns is None:
@@ -383,6 +383,11 @@ def settle(
     if held:
         in_hand[ident] = kept
     return kept
+
+
+def still_lies(ids: dict[int, type], lying: dict[int, type]) -> bool:
+    """Return whether any of the items is there still: an address is used again, but mostly by something else."""
+    return any(lying.get(address) is kind for address, kind in ids.items())
 
 
 def forget_thread(ident: int) -> list[Handoff]:

@@ -87,14 +87,25 @@ def endless_loops(code: CodeType) -> list[Span]:
     return loops
 
 
+_COUNTED = ("LOAD_FAST", "LOAD_CONST", "LOAD_SMALL_INT")
 _HANDLERS = ("PUSH_EXC_INFO", "CLEANUP_THROW")
 _GONE = ("JUMP", "RETURN", "RAISE", "RERAISE")
 """Instructions after which nothing goes on."""
 
 
 def _compares(code: CodeType, steps: list[tuple[int, str, int]], end: int, line: int | None) -> bool:
-    """Return whether the condition that closes a loop compares: ``while tries < 5`` has an end."""
-    return any(name == "COMPARE_OP" and offset < end and _line_of(code, offset) == line for offset, name, _ in steps)
+    """Return whether the condition that closes a loop compares what the function counts: ``while tries < 5`` has an end.
+
+    ``while self.state != STOPPED`` has one only if somebody else wants it.
+    """
+    names = [("", ""), *((steps[n - 2][1], steps[n - 1][1]) for n in range(2, len(steps)))]
+    return any(
+        step[1] == "COMPARE_OP"
+        and step[0] < end
+        and all(name.startswith(_COUNTED) for name in before)
+        and _line_of(code, step[0]) == line
+        for step, before in zip(steps[1:], names, strict=False)
+    )
 
 
 def _line_of(code: CodeType, offset: int) -> int | None:

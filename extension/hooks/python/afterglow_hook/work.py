@@ -14,7 +14,7 @@ import weakref
 from afterglow_hook import current, origins, wire
 from afterglow_hook.batches import lying_about
 from afterglow_hook.callsite import spelled
-from afterglow_hook.handoffs import waiting_since
+from afterglow_hook.handoffs import still_lies, waiting_since
 from afterglow_hook.holding import settle
 from afterglow_hook.loops import module_of, runs_for_ever
 from afterglow_hook.sockets import TICK_NS, awaited_ms
@@ -281,7 +281,7 @@ class HandedWork(ThreadWork):
     def may_be_over(self, wait: FrameType) -> None:
         """Take notice, in its own thread, that the thread begins to wait for more: ``wait`` is threading's frame."""
         ids = self.handoff.ids
-        if not self.handoff.queued and (not ids or timeout_of(wait) is None or lying_about(wait).isdisjoint(ids)):
+        if not self.handoff.queued and (not ids or timeout_of(wait) is None or not still_lies(ids, lying_about(wait))):
             self.end(time.monotonic_ns())
 
     def is_putting_away(self, cpu_ns: int | None) -> bool:
