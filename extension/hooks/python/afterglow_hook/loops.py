@@ -94,9 +94,9 @@ _GONE = ("JUMP", "RETURN", "RAISE", "RERAISE")
 
 
 def _compares(code: CodeType, steps: list[tuple[int, str, int]], end: int, line: int | None) -> bool:
-    """Return whether the condition that closes a loop compares what the function counts: ``while tries < 5`` has an end.
+    """Return whether the condition that closes a loop compares what the function counts.
 
-    ``while self.state != STOPPED`` has one only if somebody else wants it.
+    ``while tries < 5`` has an end; ``while self.state != STOPPED`` has one only if somebody else wants it.
     """
     names = [("", ""), *((steps[n - 2][1], steps[n - 1][1]) for n in range(2, len(steps)))]
     return any(
