@@ -102,7 +102,7 @@ def test_an_answer_that_is_no_json_was_raised_by_nobody(run_function: RunFunctio
     run = run_function("def handler(event, context): return {1, 2}", "--repeat", "1")
 
     assert ("error", "Runtime.MarshalError") == outcome_of(run.document["invocations"][0])
-    assert "Invocation #1 answered with what cannot be written as JSON" in run.output, run
+    assert "Invocation #1 got no answer: the result cannot become JSON, for $ is a set" in run.output, run
 
 
 def test_a_missing_boto3_is_told_from_a_package_that_is_not_whole(run_function: RunFunction) -> None:

@@ -95,7 +95,7 @@ def test_the_extension_loads_only_the_standard_library_and_itself(python: str) -
     assert {"afterglow"} == modules - stdlib
 
 
-HOOK_MAY_LOAD = {"_contextvars", "_socket", "resource", "faulthandler"}
+HOOK_MAY_LOAD = {"_contextvars", "_socket", "faulthandler", "gc", "resource"}
 """What awslambdaric has not loaded already: modules of the interpreter's own, without a file of Python."""
 
 
