@@ -248,7 +248,9 @@ def _is_on_its_way(thread: threading.Thread, frame: FrameType | None) -> bool:
         return False
     if frame is None:
         return True
-    return thread_state(frame, thread.native_id) in (RUNNING, LOCKED) or bool(handoffs.in_hand.get(thread.ident or 0))
+    state = thread_state(frame, thread.native_id)
+    was_woken = state == IDLE and bool(handoffs.in_hand.get(thread.ident or 0))  # and has not got to run yet
+    return was_woken or state in (RUNNING, LOCKED)
 
 
 def _difference(now_ns: int | None, before_ns: int | None) -> int:
