@@ -5,8 +5,8 @@ their values. Out: ``FORMS``, and what a decoded line stands for.
 
 A number that cannot be is refused here, where its sender still hears of it: behind this door all that reads numbers
 (sums, spans, dollars) may rely on them. The bounds are far beyond anything that Lambda knows, and far below what any
-arithmetic of ours, or nanoseconds in 64 bits, would mind. ``sources`` is skipped over rather than read: no figure
-depends on it. Where a sink gets the lines as they came, ``sources_fit`` looks at it.
+arithmetic of ours, or nanoseconds in 64 bits, would mind. ``sources`` is not checked: no figure depends on
+it. Where a sink gets the lines as they came, ``all_sources_fit`` looks at it.
 """
 
 from collections.abc import Iterable
