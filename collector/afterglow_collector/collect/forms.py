@@ -1,12 +1,12 @@
-"""The two forms in which a line may say a record, as types that msgspec checks while it parses.
+"""The forms in which a line may say a record, as types that msgspec checks while it parses.
 
 In: the records of ``afterglow.records``, from which they are made, so that they cannot drift apart, and the limits of
 their values. Out: ``FORMS``, and what a decoded line stands for.
 
 A number that cannot be is refused here, where its sender still hears of it: behind this door all that reads numbers
 (sums, spans, dollars) may rely on them. The bounds are far beyond anything that Lambda knows, and far below what any
-arithmetic of ours, or nanoseconds in 64 bits, would mind. ``sources`` is skipped over rather than read: no figure
-depends on it. Where a sink gets the lines as they came, ``sources_fit`` looks at it.
+arithmetic of ours, or nanoseconds in 64 bits, would mind. ``sources`` is not checked: no figure depends on
+it. Where a sink gets the lines as they came, ``all_sources_fit`` looks at it.
 """
 
 from collections.abc import Iterable
@@ -74,24 +74,30 @@ def any_of(options: Iterable[Any]) -> Any:
 
 
 class Forms(NamedTuple):
-    """The two forms in which a line may say a record: same fields, same limits."""
+    """The forms in which a line may say a record: same fields, same limits.
+
+    ``lettered`` is a row whose ``sources`` are letters, as the sandbox writes it: to read them takes less than to skip
+    over them, or to look at them later. What is no such row may be a ``row`` still.
+    """
 
     named: Any
     row: Any
+    lettered: Any
 
 
 def _forms(kind: str, cls: type[Record]) -> Forms:
     max_text = MAX_NAME if cls is Environment else MAX_TEXT
     hints = {name: _limited(wanted, _range_of(name, wanted), max_text) for name, wanted in get_type_hints(cls).items()}
-    fields = [("v", Literal[SCHEMA_VERSION]), *hints.items()]
-    if "sources" in hints:
-        hints["sources"] = msgspec.Raw
-    fields = [("v", Literal[SCHEMA_VERSION]), *hints.items()]
+
+    def form(name: str, sources: Any, **options: Any) -> Any:
+        members = hints | {"sources": sources} if "sources" in hints else hints
+        fields = [("v", Literal[SCHEMA_VERSION]), *members.items()]
+        return msgspec.defstruct(name, fields, tag=kind, forbid_unknown_fields=True, gc=False, **options)
+
     return Forms(
-        msgspec.defstruct(cls.__name__, fields, tag=kind, tag_field="afterglow", forbid_unknown_fields=True, gc=False),
-        msgspec.defstruct(
-            f"{cls.__name__}Row", fields, tag=kind, array_like=True, forbid_unknown_fields=True, gc=False
-        ),
+        form(cls.__name__, msgspec.Raw, tag_field="afterglow"),
+        form(f"{cls.__name__}Row", msgspec.Raw, array_like=True),
+        form(f"{cls.__name__}LetteredRow", str, array_like=True),
     )
 
 
@@ -107,23 +113,39 @@ def as_record(struct: Any) -> Any:
 
 _of_names: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_limited(dict[str, str], _ANY))
 _of_rows: msgspec.json.Decoder[Any] = msgspec.json.Decoder(any_of((str, _limited(dict[str, str], _ANY))))
-_LETTERS = frozenset("-").union(source[0] for source in SOURCES)
-_CHECKED = {
-    form: (decoder, cls._fields)
-    for cls, forms in FORMS.items()
-    if "sources" in cls._fields
-    for form, decoder in zip(forms, (_of_names, _of_rows), strict=True)
+_LETTERS = "".join({"-", *(source[0] for source in SOURCES)})
+_SOURCED = {cls: forms for cls, forms in FORMS.items() if "sources" in cls._fields}
+_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
+    form: decoder for forms in _SOURCED.values() for form, decoder in ((forms.named, _of_names), (forms.row, _of_rows))
 }
+_PLACES: dict[type, int] = {form: len(cls._fields) for cls, forms in _SOURCED.items() for form in forms}
 
 
 def sources_fit(struct: Any) -> bool:
     """Say whether the ``sources`` that were skipped are what ``records.decode`` would take."""
-    checked = _CHECKED.get(type(struct))
-    if checked is None:
+    form = type(struct)
+    if form not in _PLACES:
         return True
-    decoder, fields = checked
-    try:
-        sources = decoder.decode(struct.sources)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return not isinstance(sources, str) or (len(sources) == len(fields) and _LETTERS.issuperset(sources))
+    sources = struct.sources
+    if form in _DECODERS:
+        try:
+            sources = _DECODERS[form].decode(sources)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+    return not isinstance(sources, str) or _are_letters(sources, _PLACES[form])
+
+
+def all_sources_fit(structs: list[Any]) -> bool:
+    """Say so of all of them. Rows mostly have the same letters: one look at each text that differs is enough."""
+    forms: set[type] = set(map(type, structs))
+    if not forms.isdisjoint(_DECODERS):
+        return all(map(sources_fit, structs))
+    for form in forms.intersection(_PLACES):
+        some: list[Any] = structs if len(forms) == 1 else [struct for struct in structs if type(struct) is form]
+        if not all(_are_letters(sources, _PLACES[form]) for sources in {struct.sources for struct in some}):
+            return False
+    return True
+
+
+def _are_letters(sources: str, places: int) -> bool:
+    return len(sources) == places and not sources.strip(_LETTERS)

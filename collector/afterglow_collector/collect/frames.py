@@ -64,7 +64,10 @@ def magic_of(salt: bytes) -> bytes:
 
 def fits(parts: Sequence[bytes]) -> bool:
     """Say whether a payload of these parts can be written."""
-    return sum(map(len, parts)) <= MAX_PAYLOAD_BYTES
+    length = 0
+    for part in parts:
+        length += len(part)
+    return length <= MAX_PAYLOAD_BYTES
 
 
 def encode(kind: int, number: int, payload: bytes, salt: bytes = b"") -> bytes:

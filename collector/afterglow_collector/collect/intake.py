@@ -116,8 +116,8 @@ class Intake:
     def _read(self, headers: dict[bytes, bytes], body: bytes, times: Times, sender: Sender) -> Received:
         """Return what a batch holds, judged by when it was received. BodyError or BatchError if it cannot be taken."""
         bounds, seq, passed_on = self.bounds, _seq(headers), self.pass_on is not None
-        encoding = encoding_code(headers.get(b"content-encoding", b"").decode("latin-1"))
-        plain = unpack(body, encoding, bounds.unpacked_bytes, bounds.ratio)
+        encoding = headers.get(b"content-encoding")
+        plain = body if encoding is None else self._unpacked(encoding, body)
         oldest_ms = times.earliest_ms - MAX_AGE_MS + PUBLISHING_MS + bounds.grace_ms
         limits = wire.Limits(bounds.line_bytes, oldest_ms, times.latest_ms + bounds.ahead_ms, passed_on)
         batch = wire.decode_batch(plain, limits)
@@ -128,6 +128,9 @@ class Intake:
         if most > MAX_MINUTES and len(minutes_of(digest)) > MAX_MINUTES:
             raise BodyError(413, f"a batch has records of {MAX_MINUTES} minutes at most")
         return Received(seq, times.now_ms, digest, batch.refused, batch.text if passed_on else b"")
+
+    def _unpacked(self, encoding: bytes, body: bytes) -> bytes:
+        return unpack(body, encoding_code(encoding.decode("latin-1")), self.bounds.unpacked_bytes, self.bounds.ratio)
 
     def _full(self) -> Answer | None:
         journal, publishing_bytes = self.journal, self.publishing_bytes()
@@ -219,6 +222,6 @@ def _seq(headers: dict[bytes, bytes]) -> int:
     seq = headers.get(SEQ_HEADER)
     if seq is None:
         raise BodyError(400, "header Afterglow-Seq is missing: the batch's number within its environment")
-    if not seq.isdigit() or len(seq) > 16 or int(seq) > MAX_SEQ:
+    if not seq.isdigit() or len(seq) > 16 or (number := int(seq)) > MAX_SEQ:
         raise BodyError(400, f"header Afterglow-Seq is no whole number from 0 to {MAX_SEQ}")
-    return int(seq)
+    return number

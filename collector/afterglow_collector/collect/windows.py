@@ -86,9 +86,11 @@ class Windows:
 
     def would_open(self, digest: Digest) -> list[int]:
         """Return the minutes of which a batch would open its series' windows."""
-        series, slots = _series_of(digest.environment), self._slots
-        minutes = [digest.groups[0].minute] if _is_of_one_minute(digest) else minutes_of(digest)
-        return [minute for minute in minutes if minute not in slots or series not in slots[minute]]
+        series, slots, groups = _series_of(digest.environment), self._slots, digest.groups
+        if len(groups) == 1 and not digest.overheads and not digest.others:  # mostly: Invocations of one minute
+            minute = groups[0].minute
+            return [] if minute in slots and series in slots[minute] else [minute]
+        return [minute for minute in minutes_of(digest) if minute not in slots or series not in slots[minute]]
 
     def knows(self, environment: Environment) -> bool:
         """Say whether the series has a window open, of whatever minute."""
@@ -178,11 +180,6 @@ class Windows:
             self._used = max(self._used, slot + 1)
             of_minute[series] = slot
         return slot
-
-
-def _is_of_one_minute(digest: Digest) -> bool:
-    """Say whether there is nothing but Invocations of one minute, as mostly there is."""
-    return len(digest.groups) == 1 and not digest.overheads and not digest.others
 
 
 def minutes_of(digest: Digest) -> set[int]:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from afterglow.records import Environment
-from afterglow_collector.collect.forms import FORMS, any_of, as_record, sources_fit
+from afterglow_collector.collect.forms import FORMS, all_sources_fit, any_of, as_record, sources_fit
 from afterglow_collector.collect.refusals import (
     FROM_THE_FUTURE,
     TOO_LONG,
@@ -79,6 +79,7 @@ class _NoTextError(ValueError):
 _environment_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(FORMS[Environment].named)
 _named_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(any_of(forms.named for forms in FORMS.values()))
 _row_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(any_of(forms.row for forms in FORMS.values()))
+_lettered_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(any_of(forms.lettered for forms in FORMS.values()))
 _OBJECTIONS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _NoTextError)
 
 
@@ -91,17 +92,18 @@ def decode_batch(body: bytes, limits: Limits) -> Batch:
     return at_once or _decode_each(environment, first, body, start, limits)
 
 
-def _decoder_of(text: bytes, start: int = 0) -> "msgspec.json.Decoder[Any]":
+def _decoder_of(text: bytes) -> "msgspec.json.Decoder[Any]":
     """Return the decoder for the form that the text begins with: msgspec knows no type that allows both."""
-    return _row_decoder if text.startswith(b"[", start) else _named_decoder
+    return _row_decoder if text.startswith(b"[") else _named_decoder
 
 
 def _decode_at_once(environment: Environment, body: bytes, start: int, limits: Limits) -> Batch | None:
     """Return the batch if all of it is good; None if it has to be looked at line by line."""
-    if not _lines_fit(body, start, limits.line_bytes):
+    if len(body) - start > limits.line_bytes and not _lines_fit(body, start, limits.line_bytes):
         return None
     try:
-        records = _decoder_of(body, start).decode_lines(memoryview(body)[start:])
+        decoder = _lettered_decoder if body.startswith(b"[", start) else _named_decoder
+        records = decoder.decode_lines(memoryview(body)[start:])
         times = [record.at_ms for record in records]
     except (*_OBJECTIONS, AttributeError):  # an Environment has no at_ms
         return None
@@ -109,7 +111,7 @@ def _decode_at_once(environment: Environment, body: bytes, start: int, limits: L
     first_ms, last_ms = (times[0], times[-1]) if times else (0, 0)
     if times and not limits.from_ms <= first_ms <= last_ms <= limits.until_ms:
         return None
-    if limits.passed_on and not (_is_text(body) and all(map(sources_fit, records))):
+    if limits.passed_on and not (_is_text(body) and all_sources_fit(records)):
         return None
     return Batch(environment, records, body, None, first_ms, last_ms)
 

@@ -6,7 +6,7 @@ Seeds that found something, or look as if they might, stand as examples.
 import gzip
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
@@ -14,11 +14,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.collect.samples import AT_MS, body, call, environment, finding, overhead
 
-from afterglow.records import Environment, decode, encode, encode_row
-from afterglow_collector.collect import frames
+from afterglow.records import Environment, Record, decode, encode, encode_row
+from afterglow_collector.collect import frames, wire
 from afterglow_collector.collect.bodies import ENCODINGS, BodyError, unpack
 from afterglow_collector.collect.checkpoint import read_checkpoint, write_checkpoint
 from afterglow_collector.collect.entries import EntryError, decode_batch, decode_close
+from afterglow_collector.collect.forms import as_record
 from afterglow_collector.collect.incoming import MAX_HEAD_BYTES, Incoming, Request
 from afterglow_collector.collect.outbox import Entry, Mark, Outbox
 from afterglow_collector.collect.replay import Report, replay
@@ -135,6 +136,28 @@ def test_each_line_is_taken_or_refused_and_what_is_passed_on_can_be_read(rest: l
         assert isinstance(read_back[0], Environment)
         assert len(batch.records) == sum(not isinstance(one, Environment) for one in read_back)
         assert again <= refused + text.count(b"environment")
+
+
+@settings(max_examples=300)
+@given(st.lists(bad_lines() | st.sampled_from(LINES[:4]).map(str.encode), min_size=1, max_size=4), st.booleans())
+def test_what_is_read_in_one_go_is_what_line_by_line_would_be_taken(rest: list[bytes], passed_on: bool) -> None:
+    first = encode(environment()).encode()
+    text, limits = b"\n".join([first, *rest]), Limits(65_536, 0, 1 << 50, passed_on)
+    at_once = wire._decode_at_once(environment(), text, len(first) + 1, limits)
+    if at_once is None:  # and then it is read line by line
+        return
+    each = wire._decode_each(environment(), first, text, len(first) + 1, limits)
+
+    assert [] == each.refusals
+    assert [_unsourced(struct) for struct in each.records] == [_unsourced(struct) for struct in at_once.records]
+    assert (each.first_ms, each.last_ms) == (at_once.first_ms, at_once.last_ms)
+    assert each.text.split() == at_once.text.split()
+
+
+def _unsourced(struct: Any) -> Record:
+    record: Any = as_record(struct)
+    plain: Record = record._replace(sources={}) if "sources" in record._fields else record
+    return plain
 
 
 @given(st.binary(max_size=100) | bad_lines().map(gzip.compress) | bad_lines().map(zstandard.compress), st.data())

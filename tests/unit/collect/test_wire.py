@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from itertools import cycle
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from msgspec import structs
 from tests.property.strategies import any_record
 from tests.unit.collect.samples import ANY_TIME, AT_MS, body, call, environment, finding, overhead
 
-from afterglow.records import Environment, Record, RecordError, decode, encode, encode_row
+from afterglow.records import KINDS, Environment, Invocation, Record, RecordError, decode, encode, encode_row
 from afterglow_collector.collect import wire
 from afterglow_collector.collect.forms import FORMS, as_record
 from afterglow_collector.collect.refusals import Refusal
@@ -146,6 +146,52 @@ def test_what_json_allows_and_we_do_not_is_refused(line: str | bytes, field: str
 
     assert (2, field) == (refused.line, refused.field)
     assert 0 < len(refused.reason) <= 300
+
+
+FIGURES = [field for field, wanted in get_type_hints(Invocation).items() if {int, float} & {wanted, *get_args(wanted)}]
+
+
+@pytest.mark.parametrize("form", [encode, encode_row])
+@pytest.mark.parametrize("field", FIGURES)
+def test_a_figure_that_cannot_be_is_refused_in_either_form(field: str, form: Encoder) -> None:
+    """Among good lines, too, which are otherwise read in one go."""
+    good = form(call())
+    for value in (-1e-300, -1, 2**53 + 1, 1e308):
+        line = form(call(**{field: value}))
+        found = refusals(good, line, good)
+
+        assert [(3, field)] == [(one.line, one.field) for one in found], f"{field} of {value} was not refused"
+
+
+def test_only_an_invocation_is_cold_or_warm() -> None:
+    """By that the digest tells them from all other kinds."""
+    assert [Invocation] == [cls for cls in KINDS.values() if "cold" in cls._fields]
+
+
+LETTERS = len(Invocation._fields)
+
+
+@pytest.mark.parametrize(
+    ("sources", "fits"),
+    [
+        ("{}", True),
+        ('{"duration_ms":"hook"}', True),
+        (f'"{"-" * LETTERS}"', True),
+        (f'"{"hop" + "-" * (LETTERS - 3)}"', True),
+        (f'"{"-" * (LETTERS - 1)}"', False),
+        (f'"{"x" + "-" * (LETTERS - 1)}"', False),
+        ('{"a":1}', False),
+        ("1", False),
+        ("null", False),
+    ],
+)
+def test_sources_are_looked_at_where_a_sink_gets_the_lines(sources: str, fits: bool) -> None:
+    row = json.loads(encode_row(call()))
+    line = json.dumps([*row[:-1], "?"]).replace('"?"', sources)
+    passed_on = structs.replace(ANY_TIME, passed_on=True)
+
+    assert [] == refusals(encode_row(call()), line)
+    assert fits is (refusals(encode_row(call()), line, encode_row(overhead()), limits=passed_on) == [])
 
 
 def test_blank_lines_and_line_ends_of_any_kind_do_no_harm() -> None:
