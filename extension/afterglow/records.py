@@ -140,7 +140,9 @@ class Finding(NamedTuple):
     changes: list[str]
     returned_at_ms: float | None  # when the handler had returned, and it was found
     trace: str | None  # X-Ray trace header of who started it, where that is sampled
-    worker: str | None  # the module of a thread that lives on, and did this among other work; None: it ends with this
+    worker: str | None = (
+        None  # the module of a thread that lives on, and did this among other work; None: it ends with this
+    )
 
 
 class Ending(NamedTuple):

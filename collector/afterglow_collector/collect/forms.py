@@ -91,7 +91,9 @@ def _forms(kind: str, cls: type[Record]) -> Forms:
 
     def form(name: str, sources: Any, **options: Any) -> Any:
         members = hints | {"sources": sources} if "sources" in hints else hints
-        fields = [("v", Literal[SCHEMA_VERSION]), *members.items()]
+        defaults = cls._field_defaults  # what an older layer does not tell
+        told = [(name, kind, defaults[name]) if name in defaults else (name, kind) for name, kind in members.items()]
+        fields: list[Any] = [("v", Literal[SCHEMA_VERSION]), *told]
         return msgspec.defstruct(name, fields, tag=kind, forbid_unknown_fields=True, gc=False, **options)
 
     return Forms(
