@@ -17,6 +17,7 @@ REPORT_ALONE_WITHIN_NS = 3_000_000_000  # Managed Instances, where we let it be 
 MOST_UNINVITED = 16  # that the hook has told of and INVOKE has not: Lambda sends it first, we read it a little later
 MOST_EARLY = 64  # invocations that the platform has spoken of, and nobody else yet
 MOST_TOLD = 256  # whose ids are remembered
+MOST_MS = 1e9  # twelve days: what takes longer, or less than no time, was said by somebody who makes it up
 
 
 class Clock(NamedTuple):
@@ -209,7 +210,7 @@ class Recorder:
         for source, group in (("observed", observed), ("hook", hooked), ("platform", platform)):
             for name, value in group.items():
                 figures.setdefault(name, None)
-                if value is not None:
+                if value is not None and 0 <= value < MOST_MS:
                     figures[name], sources[name] = round(value, 3), source
         return Init(
             at_ms=clock.at_ms(boot.started_ns - boot.cpu_ns),
