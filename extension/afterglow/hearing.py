@@ -42,7 +42,7 @@ def _on_hello(parts: Parts, pid: int, fact: Fact) -> None:
     parts.recorder.hello = fact
     parts.runtime_pid = pid
     parts.own_code.task_root = fact["root"] or ""
-    parts.teller.runtime = f"python{fact['python']}" if fact["python"] else None
+    parts.teller.runtime = f"python{fact['python']}"[:64] if fact["python"] else None
     stat = proc.read_stat(pid)
     if stat is not None:
         boot_offset_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
